@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * location - how the user writes a volume.
+ *
+ *   host:/path                              NFSv4.1, port 2049
+ *   nfs://host[:port]/path[?opt=value&..]   the same, with options
+ *   [2001:db8::1]:/path, nfs://[::1]:2050/  IPv6 literals in brackets
+ *   /local/dir, ./dir                       a local directory
+ *
+ * In an nfs:// URL, path and values are percent-decoded (a decoded NUL or
+ * '/' in a name is refused); in host:/path they are taken as written. A
+ * leading "./" or "/" makes it a local directory; anything else that has no
+ * ":/" is refused in words, so that a forgotten host never becomes a local
+ * directory by chance.
+ *
+ * Options: vers=4.1 (others are refused: which backend will serve them),
+ * conns=N 1..16, uid=N, gid=N (AUTH_SYS credentials; default: the caller's),
+ * deadline=SECONDS 1..86400 (how long an unreachable server is waited for).
+ *
+ * Thread rule: immutable once parsed.
+ */
+#ifndef VOLUME_LOCATION_H
+#define VOLUME_LOCATION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum location_kind {
+	LOCATION_DIRECTORY,
+	LOCATION_NFS,
+};
+
+struct location {
+	enum location_kind kind;
+	char *text;	  /* canonical: equal text, equal volume */
+	char *host;	  /* NFS: name or address without brackets */
+	char *path;	  /* starts with '/'; no trailing '/', no "//", "." */
+	uint16_t port;	  /* NFS: 2049 unless written */
+	unsigned conns;	  /* 0: chosen by the round trip */
+	unsigned deadline_s; /* 0: the default */
+	int64_t uid;	  /* -1: the caller's */
+	int64_t gid;
+};
+
+/*
+ * Parses `text`. -EINVAL with a sentence in `error[error_size]` that names
+ * what is wrong; -ENOMEM. The result is freed with location_free().
+ */
+int location_parse(const char *text, struct location **ret, char *error,
+		   size_t error_size);
+struct location *location_free(struct location *l);
+
+#endif
