@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * manifest - the SQLite database of a task: what each side held when an entry
+ * was last copied and verified, executions, partial large files.
+ *
+ * The schema is a promise to users and documented in efsbridge-manifest(5).
+ * Rows are written by one writer thread in transactions of thousands; callers
+ * only queue them. Each scanning thread reads through a reader of its own (a
+ * second SQLite connection), which sees what was committed when it asks.
+ *
+ * A row is put only after what it says has become true on the destination:
+ * losing rows in a crash costs work, never truth.
+ *
+ * Thread rule: manifest_put_*() and manifest_flush() from any thread; a
+ * reader belongs to one thread.
+ */
+#ifndef SYNC_MANIFEST_H
+#define SYNC_MANIFEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "nfs/attr.h"
+
+struct manifest;
+struct manifest_reader;
+
+/* The id of the root directory; 0 is never a directory. */
+#define MANIFEST_ROOT 1
+
+enum entry_state {
+	STATE_NONE,	/* no row */
+	STATE_COPIED,	/* whole on the destination, not read back */
+	STATE_VERIFIED, /* read back from the destination, equal */
+	STATE_FAILED,	/* see error and phase */
+	STATE_SKIPPED,	/* not copied on purpose (device, ..), see error */
+};
+
+/* What was going on when an entry failed. */
+enum entry_phase {
+	PHASE_NONE,
+	PHASE_LIST,
+	PHASE_READ,
+	PHASE_WRITE,
+	PHASE_METADATA,
+	PHASE_VERIFY,
+};
+
+/* struct manifest_row.flags */
+#define ROW_UNLINKED 0x1u /* a hard link copied as a file of its own, since
+			     the server's link limit was reached */
+#define ROW_NO_OWNER 0x2u /* owner or group could not be set */
+#define ROW_NO_MODE  0x4u /* mode could not be set as it is */
+#define ROW_NO_TIMES 0x8u /* times could not be set */
+
+/* One entry. `name` is borrowed by put and owned by the row in get. */
+struct manifest_row {
+	uint64_t directory;
+	const char *name;
+	enum entry_state state;
+	enum entry_type type;
+	uint32_t flags;
+	/* The source as it was when it was copied (or when it failed). */
+	struct attr source; /* size, mode, uid, gid, times, change, fileid,
+			       nlink; fsid and space_used are not kept */
+	uint64_t destination_fileid;
+	bool has_digest; /* files and symlinks (of the target) */
+	struct digest digest;
+	int error; /* negative errno, 0 if none */
+	enum entry_phase phase;
+	uint64_t execution;
+};
+
+/* How far a large file got: the first `done_bytes` are durable in temp_name
+ * and have this digest. */
+struct manifest_partial {
+	uint64_t directory;
+	char name[256];
+	char temp_name[256];
+	struct attr source; /* the version that was being copied */
+	uint64_t done_bytes;
+	struct digest digest; /* of the first done_bytes */
+};
+
+struct manifest_execution {
+	uint64_t id;	      /* 1, 2, ... within the task */
+	int64_t started_ns;   /* wall clock */
+	int64_t ended_ns;     /* 0: still running, or killed */
+	const char *status;   /* "RUNNING", "SUCCESS", "ERROR", "CANCELLED" */
+	const char *summary;  /* JSON: options and counters */
+};
+
+/*
+ * Opens or makes `<directory>/manifest.db`, brings an older schema up to
+ * date, checks that it belongs to this pair of locations (canonical texts;
+ * else -EUCLEAN and words), and starts the writer. A newer or damaged
+ * database is refused in words and left alone. The caller holds the task's
+ * lock (sync/task.h). On failure `error` says what to do.
+ */
+int manifest_open(const char *directory, const char *source,
+		  const char *destination, struct manifest **ret, char *error,
+		  size_t error_size);
+
+/* Writes what is queued, checkpoints, closes. Returns the first error that
+ * the writer met, if any. */
+int manifest_close(struct manifest *m);
+
+/* Queue a row or a partial (whole copies are made). 0 or -ENOMEM; an error of
+ * the writer thread (disk full, ..) is returned by every later put. */
+int manifest_put(struct manifest *m, const struct manifest_row *row);
+int manifest_put_partial(struct manifest *m, const struct manifest_partial *p);
+int manifest_drop(struct manifest *m, uint64_t directory, const char *name);
+int manifest_drop_partial(struct manifest *m, uint64_t directory,
+			  const char *name);
+
+/* Waits until all that was put before is committed. */
+int manifest_flush(struct manifest *m);
+
+/* A new execution with status RUNNING; earlier ones that still say so were
+ * killed and become "INTERRUPTED". Sets ret->id. */
+int manifest_begin(struct manifest *m, struct manifest_execution *ret);
+
+/* Its end: status, ended_ns, summary; committed with synchronous=FULL. */
+int manifest_end(struct manifest *m, const struct manifest_execution *e);
+
+struct manifest_reader *manifest_reader_new(struct manifest *m);
+struct manifest_reader *manifest_reader_free(struct manifest_reader *r);
+
+/*
+ * The id of directory `name` in directory `parent`; a new one is made and
+ * queued for writing. `path` is its path from the root ("a/b"), for the
+ * record. Asking twice gives the same id, also before it is committed.
+ */
+int manifest_directory(struct manifest_reader *r, uint64_t parent,
+		       const char *name, const char *path, uint64_t *ret_id);
+
+/* The row of one entry: 1 found, 0 none, negative error. The name in `ret`
+ * is the caller's pointer `name`. */
+int manifest_get(struct manifest_reader *r, uint64_t directory,
+		 const char *name, struct manifest_row *ret);
+
+/* Likewise for the partial of a large file. */
+int manifest_get_partial(struct manifest_reader *r, uint64_t directory,
+			 const char *name, struct manifest_partial *ret);
+
+/* Calls `each` with the temporary name (and its directory's path) of every
+ * partial: what must not be swept as stale. */
+int manifest_each_partial(struct manifest_reader *r,
+			  int (*each)(const char *path,
+				      const struct manifest_partial *p,
+				      void *user),
+			  void *user);
+
+/*
+ * Calls `each` for each directory that has entries with state FAILED of
+ * execution `execution`, oldest path first: what a retry has to visit. `path` is from
+ * the root, "" for it.
+ */
+int manifest_each_failed_directory(struct manifest_reader *r,
+				   uint64_t execution,
+				   int (*each)(const char *path, void *user),
+				   void *user);
+
+/* Calls `each` for each failed entry of `execution`, at most `max`. */
+int manifest_each_failed(struct manifest_reader *r, uint64_t execution,
+			 size_t max,
+			 int (*each)(const char *path,
+				     const struct manifest_row *row,
+				     void *user),
+			 void *user);
+
+const char *entry_state_name(enum entry_state state); /* "verified" */
+const char *entry_phase_name(enum entry_phase phase); /* "write" */
+const char *entry_type_name(enum entry_type type);    /* "directory" */
+
+#endif
