@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+
+int main(void)
+{
+	puts("efsbridge " PACKAGE_VERSION);
+	return 0;
+}
