@@ -32,7 +32,8 @@
 #include "nfs/xdr.h"
 
 /* Room for record mark, RPC call header with AUTH_SYS, compound header and
- * SEQUENCE: filled from its end backwards, so its start is not fixed. */
+ * SEQUENCE: the first bytes of a compound's body. It is filled from its end
+ * backwards, so its start is not fixed. */
 #define COMPOUND_HEADROOM 640
 
 /* The most operations one compound of ours holds, SEQUENCE included. */
@@ -53,14 +54,15 @@ extern const struct stateid stateid_current;   /* seqid 1, zeros */
 
 /* Data of a WRITE that is sent from where it lies. */
 struct compound_ref {
-	size_t at; /* it belongs before this byte of `body` */
+	size_t at; /* it belongs before this byte of `body`, headroom counted */
 	const uint8_t *data;
 	size_t len; /* padding is in the body */
 	struct blob *blob; /* reference, or NULL: data outlive the call */
 };
 
 struct compound {
-	struct xdr_out body; /* the operations behind SEQUENCE, encoded */
+	struct xdr_out body; /* headroom, then the operations behind SEQUENCE,
+				encoded; body.failed: not to be sent */
 	unsigned ops;	     /* how many, SEQUENCE not counted */
 	bool changes;	     /* holds operations that must not run twice */
 	unsigned ref_count;
@@ -73,7 +75,7 @@ struct compound *compound_free(struct compound *c);
 /* Empties it to be built anew. */
 void compound_reset(struct compound *c);
 
-/* Bytes of the body with the data it refers to. */
+/* Bytes of the operations with the data they refer to, headroom left out. */
 size_t compound_size(const struct compound *c);
 
 /* The attributes of `struct attr` (and the file handle when asked). */
@@ -140,6 +142,8 @@ void compound_commit(struct compound *c);
 void compound_create(struct compound *c, enum entry_type type,
 		     const char *name, const char *target,
 		     const struct attr_set *set);
+/* VERIFY: goes on only if the file's size is `size` (18.31). */
+void compound_verify_size(struct compound *c, uint64_t size);
 void compound_link(struct compound *c, const char *name);
 void compound_remove(struct compound *c, const char *name);
 void compound_rename(struct compound *c, const char *from, const char *to);
@@ -156,8 +160,23 @@ struct reply {
 /* True when the next operation was executed (perhaps with an error). */
 bool reply_has_next(const struct reply *r);
 
-/* Operations that return nothing but a status. `op` is OP_* of proto.h. */
-int reply_simple(struct reply *r, uint32_t op);
+/* True when what failed last failed because of its stateid: void, or of a
+ * kind or mode that the server does not take for this operation. */
+bool reply_refused_stateid(const struct reply *r);
+
+/* Operations of whose results nothing but the status is wanted. */
+int reply_putfh(struct reply *r);
+int reply_putrootfh(struct reply *r);
+int reply_savefh(struct reply *r);
+int reply_restorefh(struct reply *r);
+int reply_lookup(struct reply *r);
+int reply_setattr(struct reply *r);
+int reply_create(struct reply *r);
+int reply_verify(struct reply *r);
+int reply_link(struct reply *r);
+int reply_remove(struct reply *r);
+int reply_rename(struct reply *r);
+
 int reply_getfh(struct reply *r, struct handle **ret);
 /* `ret_handle` may be NULL when it was not asked for. */
 int reply_getattr(struct reply *r, struct attr *ret, struct handle **ret_handle);
