@@ -94,9 +94,10 @@ talk() {
 }
 
 @test "a round trip takes the delay, and many take no longer" {
-	local one many
+	local one many nulls
 	one=$(talk distant null)
-	many=$(talk distant $(yes null | head -n 200))
+	mapfile -t nulls < <(yes null | head -n 200)
+	many=$(talk distant "${nulls[@]}")
 	((one >= 200))
 	# One after the other they would take 40 seconds.
 	((many >= 200 && many < 4000))

@@ -63,8 +63,8 @@ server_log() { printf '%s\n' "$SERVERS_DIR/$1/log"; }
 server_port() { cat "$SERVERS_DIR/$1/port"; }
 server_pid() { cat "$SERVERS_DIR/$1/pid"; }
 
-# server_url NAME [PATH [QUERY]]: the location of a server, with no slash at
-# the end unless PATH has one. PATH is relative to the export.
+# server_url NAME [PATH [QUERY]]: the location of a folder that a server, or a
+# proxy before one, exports. PATH begins without a slash.
 server_url() {
 	printf 'nfs://127.0.0.1:%s/%s%s\n' "$(server_port "$1")" "${2:-}" \
 		"${3:+?$3}"

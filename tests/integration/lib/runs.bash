@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# Runs of `efsbridge sync` between a pair of locations.
+#
+# A pair is two folders, reached as directories (`dir`), through the servers
+# `source` and `destination` (`nfs`), or through proxies before these, which
+# are called `far_source` and `far_destination` for the pair `far`, and so on.
+# fresh_pair sets, for the test that asks:
+#
+#   source destination          the locations
+#   source_dir destination_dir  the folders
+#   state                       where the task's state goes
+#
+# A run leaves what it printed in $output_file and $errors_file.
+
+output_file=${BATS_TEST_TMPDIR:-${BATS_FILE_TMPDIR:-}}/output
+errors_file=${BATS_TEST_TMPDIR:-${BATS_FILE_TMPDIR:-}}/errors
+
+pairs_made=0
+
+# fresh_pair dir|nfs|PROXIES
+fresh_pair() {
+	local name=${BATS_TEST_NUMBER:-0}-$1-$((++pairs_made)) prefix=''
+	case $1 in
+	dir)
+		source_dir=$BATS_FILE_TMPDIR/dirs/source/$name
+		destination_dir=$BATS_FILE_TMPDIR/dirs/destination/$name
+		source=$source_dir
+		destination=$destination_dir
+		;;
+	*)
+		[ "$1" = nfs ] || prefix=$1_
+		source_dir=$(server_export source)/$name
+		destination_dir=$(server_export destination)/$name
+		source=$(server_url "${prefix}source" "$name")
+		destination=$(server_url "${prefix}destination" "$name")
+		;;
+	esac
+	state=$BATS_FILE_TMPDIR/state/$name
+	mkdir -p "$source_dir" "$destination_dir" "$state"
+}
+
+# on_each_pair FUNCTION: for what must hold whatever the backend is.
+on_each_pair() {
+	local pair
+	for pair in dir nfs; do
+		if [ "$pair" = nfs ] && ! have_servers; then
+			[ "${EFSBRIDGE_REQUIRE_ALL:-0}" != 1 ]
+			continue
+		fi
+		echo "between a pair of $pair:"
+		fresh_pair "$pair"
+		"$1"
+	done
+}
+
+# Words that no program says that is well.
+no_suspicious_words() {
+	! grep -nE 'Sanitizer|runtime error:|[Aa]ssert|double free|corrupt' \
+		"$errors_file" >&2
+}
+
+show_run() {
+	echo "exit status $1; it printed:" >&2
+	head -c 4000 "$output_file" >&2
+	echo "and on standard error:" >&2
+	head -c 8000 "$errors_file" >&2
+}
+
+# run_sync STATUS [OPTION...]: one run of the pair that must end so.
+run_sync() {
+	local want=$1 got=0
+	shift
+	"$EFSBRIDGE" sync --json --state "$state" "$@" "$source" \
+		"$destination" >"$output_file" 2>"$errors_file" || got=$?
+	if [ "$got" != "$want" ]; then
+		show_run "$got (not $want)"
+		return 1
+	fi
+	no_suspicious_words || return
+	# One JSON object, no more and no less.
+	if ! jq -es 'length == 1 and (.[0] | type == "object")' \
+		"$output_file" >/dev/null; then
+		show_run "$got"
+		return 1
+	fi
+}
+
+# start_sync [OPTION...]: a run in the background; its pid is in $sync_pid.
+# A shell lets its background commands ignore SIGINT: undone here.
+start_sync() {
+	env --default-signal=INT "$EFSBRIDGE" sync --json --state "$state" "$@" \
+		"$source" "$destination" >"$output_file" 2>"$errors_file" \
+		3>&- 4>&- &
+	sync_pid=$!
+}
+
+sync_is_gone() {
+	local stat
+	stat=$(cat "/proc/$sync_pid/stat" 2>/dev/null) || return 0
+	stat=${stat##*) }
+	[ "${stat%% *}" = Z ]
+}
+
+# end_sync STATUS [SECONDS]: the background run ends, in time and so.
+end_sync() {
+	local got=0
+	if ! wait_for "${2:-60}" sync_is_gone; then
+		echo "still running after ${2:-60} s" >&2
+		kill -KILL "$sync_pid"
+		return 1
+	fi
+	wait "$sync_pid" || got=$?
+	if [ "$got" != "$1" ]; then
+		show_run "$got (not $1)"
+		return 1
+	fi
+	no_suspicious_words
+}
+
+# counter KEY: one number of the summary of the last run.
+counter() {
+	jq -er ".$1" "$output_file"
+}
+
+# expect KEY=VALUE...: counters of the last run.
+expect() {
+	local word got
+	for word; do
+		got=$(counter "${word%%=*}") || got='nothing'
+		[ "$got" = "${word#*=}" ] && continue
+		echo "${word%%=*} is $got, not ${word#*=}" >&2
+		cat "$output_file" "$errors_file" >&2
+		return 1
+	done
+}
