@@ -1,1 +1,51 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# Completion of efsbridge(1) for bash, installed where bash-completion looks
+# for it; or source it from ~/.bashrc.
+
+_efsbridge()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD - 1]}
+
+	# bash splits --verify=all into three words.
+	if [[ $cur == = ]]; then
+		cur=
+	elif [[ $prev == = ]]; then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+
+	case $prev in
+	--verify)
+		mapfile -t COMPREPLY < <(compgen -W 'transferred all none' -- "$cur")
+		return
+		;;
+	--state)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
+	--task | --jobs)
+		return
+		;;
+	esac
+
+	if [[ $cur == -* ]]; then
+		local options='--help --version'
+		if [[ ${COMP_WORDS[1]} == sync ]]; then
+			options+=' --dry-run --jobs --json --no-mode --no-owner
+				--no-times --quiet --state --task --verbose
+				--verify'
+		fi
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+	elif ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W sync -- "$cur")
+	else
+		# A source or a destination may be a local directory.
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+	fi
+}
+
+complete -F _efsbridge efsbridge
