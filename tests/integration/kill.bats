@@ -5,8 +5,6 @@
 # much of it is done, not by a clock. After each, every row of the manifest
 # must be true of the destination; in the end the trees are the same.
 
-# The variables come from lib/runs.bash; each test is a shell of its own.
-# shellcheck disable=SC2030,SC2031,SC2154
 load lib/common
 
 # The same moments for the same seed. Another seed: KILL_SEED=7 bats kill.bats

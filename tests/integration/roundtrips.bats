@@ -6,8 +6,6 @@
 # kernel's client needs 3.0 RPCs a file on the source and 16.1 on the
 # destination, and does not verify.
 
-# The variables come from lib/runs.bash; each test is a shell of its own.
-# shellcheck disable=SC2030,SC2031,SC2154
 load lib/common
 
 setup_file() {

@@ -4,8 +4,6 @@
 # efsbridge sync, case by case, between two directories and between two
 # servers. What is judged lies in the backing directories.
 
-# The variables come from lib/runs.bash; each test is a shell of its own.
-# shellcheck disable=SC2030,SC2031,SC2154
 bats_require_minimum_version 1.5.0
 load lib/common
 
@@ -265,17 +263,31 @@ setup() {
 	on_each_pair body
 }
 
-@test "stale temporary names are swept" {
-	body() {
-		mkdir "$source_dir/dir" "$destination_dir/dir"
-		echo data >"$source_dir/dir/file"
-		echo half >"$destination_dir/.efsbridge-tmp-0123456789abcdef"
-		echo half >"$destination_dir/dir/.efsbridge-tmp-fedcba9876543210"
-		run_sync 0
-		no_temp_names "$destination_dir"
-		cmp "$source_dir/dir/file" "$destination_dir/dir/file"
-	}
-	on_each_pair body
+@test "what a killed run left is swept, what another task left is not" {
+	local task other=.efsbridge-tmp-00000000-00000000-1
+	need_servers
+	fresh_pair far
+	head -c 100M /dev/urandom >"$source_dir/large"
+	mkdir "$source_dir/dir" "$destination_dir/dir"
+	start_sync
+	wait_for 30 some_temp_name "$destination_dir"
+	kill -KILL "$sync_pid"
+	wait_for 30 sync_is_gone
+
+	# The names of one task begin alike.
+	task=$(find "$destination_dir" -name "$TEMP_PREFIX*" -printf '%f' -quit)
+	task=${task#.efsbridge-tmp-}
+	task=${task%%-*}
+	echo half >"$destination_dir/.efsbridge-tmp-$task-00000000-1"
+	echo half >"$destination_dir/dir/.efsbridge-tmp-$task-00000000-2"
+	echo half >"$destination_dir/dir/$other"
+	rm "$source_dir/large"
+	echo data >"$source_dir/dir/file"
+	run_sync 0
+	[ -e "$destination_dir/dir/$other" ]
+	rm "$destination_dir/dir/$other"
+	no_temp_names "$destination_dir"
+	cmp "$source_dir/dir/file" "$destination_dir/dir/file"
 }
 
 # --- What goes wrong -------------------------------------------------------

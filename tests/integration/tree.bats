@@ -4,8 +4,6 @@
 # A tree of 50,000 entries of all kinds goes from one server to the other, and
 # another program finds both the same.
 
-# The variables come from lib/runs.bash; each test is a shell of its own.
-# shellcheck disable=SC2030,SC2031,SC2154
 load lib/common
 
 setup_file() {

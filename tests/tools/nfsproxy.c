@@ -56,7 +56,7 @@ struct way {
 	int to;
 	struct record_reader reader;
 	struct delayline line;
-	bool ended;   /* `from` will send no more */
+	bool ended;    /* `from` will send no more */
 	bool finished; /* and `to` was told so */
 };
 
@@ -467,9 +467,9 @@ int main(int argc, char **argv)
 			proxy.server = find_server(optarg);
 			break;
 		case 'd':
-			proxy.delay_ns = (int64_t)(number_of("delay", optarg,
-							     60000) *
-						   1e6 / 2);
+			proxy.delay_ns =
+			    (int64_t)(number_of("delay", optarg, 60000) * 1e6 /
+				      2);
 			break;
 		case 'l':
 			port = number_of("listen", optarg, UINT16_MAX);

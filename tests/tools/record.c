@@ -14,9 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HEADER_BYTES 4
+#define HEADER_BYTES  4
 #define LAST_FRAGMENT 0x80000000u
-#define READ_BYTES ((size_t)256 << 10)
+#define READ_BYTES    ((size_t)256 << 10)
 
 static uint32_t word_at(const unsigned char *p)
 {
@@ -84,7 +84,8 @@ int record_reader_next(struct record_reader *reader, struct record **ret)
 	size_t end;
 
 	/* Walk over fragments that are whole, up to the last of a record. */
-	for (end = reader->scan; !(header & LAST_FRAGMENT); reader->scan = end) {
+	for (end = reader->scan; !(header & LAST_FRAGMENT);
+	     reader->scan = end) {
 		if (reader->used - end < HEADER_BYTES) {
 			*ret = NULL;
 			return 0;

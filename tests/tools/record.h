@@ -18,9 +18,9 @@
 
 struct record {
 	STAILQ_ENTRY(record) next;
-	int64_t due_ns;	       /* when it may be passed on */
-	size_t size;	       /* of `bytes` */
-	size_t sent;	       /* how many of them were passed on */
+	int64_t due_ns;        /* when it may be passed on */
+	size_t size;           /* of `bytes` */
+	size_t sent;           /* how many of them were passed on */
 	unsigned char bytes[]; /* from the wire, fragment headers included */
 };
 

@@ -20,12 +20,12 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define RPC_CALL 0
-#define RPC_REPLY 1
-#define NFS_PROGRAM 100003
-#define NFS_VERSION 4
+#define RPC_CALL           0
+#define RPC_REPLY          1
+#define NFS_PROGRAM        100003
+#define NFS_VERSION        4
 #define PROCEDURE_COMPOUND 1
-#define OP_SEQUENCE 53
+#define OP_SEQUENCE        53
 
 /* What is left of a message. Once it was too short, it stays `bad`. */
 struct cursor {
@@ -225,7 +225,7 @@ static void count_compound(struct rpcstat *stat, struct cursor *c)
 	uint32_t count, number = 0, i;
 
 	skip_opaque(c); /* tag */
-	skip(c, 4);	/* minor version */
+	skip(c, 4);     /* minor version */
 	count = take_word(c);
 	stat->compounds++;
 	if (count > stat->ops_most)
@@ -233,8 +233,7 @@ static void count_compound(struct rpcstat *stat, struct cursor *c)
 
 	for (i = 0; i < count; i++) {
 		number = take_word(c);
-		if (c->bad || number >= RPCSTAT_OPS ||
-		    !operations[number].name)
+		if (c->bad || number >= RPCSTAT_OPS || !operations[number].name)
 			break;
 		stat->ops[number]++;
 		walk(c, operations[number].arguments);

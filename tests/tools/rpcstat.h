@@ -15,15 +15,15 @@
 
 struct rpcstat {
 	uint64_t connections;
-	uint64_t bytes_up;	 /* client to server, as on the wire */
-	uint64_t bytes_down;	 /* server to client */
-	uint64_t calls;		 /* from the client, of any procedure */
-	uint64_t replies;	 /* to the client */
-	uint64_t callbacks;	 /* calls from the server */
-	uint64_t compounds;	 /* calls of the procedure COMPOUND */
-	uint64_t sequence_only;	 /* of them, those that keep a lease alive */
-	uint64_t undecoded;	 /* of them, those not understood to the end */
-	uint64_t ops_most;	 /* operations in the longest of them */
+	uint64_t bytes_up;      /* client to server, as on the wire */
+	uint64_t bytes_down;    /* server to client */
+	uint64_t calls;         /* from the client, of any procedure */
+	uint64_t replies;       /* to the client */
+	uint64_t callbacks;     /* calls from the server */
+	uint64_t compounds;     /* calls of the procedure COMPOUND */
+	uint64_t sequence_only; /* of them, those that keep a lease alive */
+	uint64_t undecoded;     /* of them, those not understood to the end */
+	uint64_t ops_most;      /* operations in the longest of them */
 	uint64_t ops[RPCSTAT_OPS];
 };
 
