@@ -56,15 +56,15 @@ extern const struct stateid stateid_current;   /* seqid 1, zeros */
 struct compound_ref {
 	size_t at; /* it belongs before this byte of `body`, headroom counted */
 	const uint8_t *data;
-	size_t len; /* padding is in the body */
+	size_t len;        /* padding is in the body */
 	struct blob *blob; /* reference, or NULL: data outlive the call */
 };
 
 struct compound {
 	struct xdr_out body; /* headroom, then the operations behind SEQUENCE,
 				encoded; body.failed: not to be sent */
-	unsigned ops;	     /* how many, SEQUENCE not counted */
-	bool changes;	     /* holds operations that must not run twice */
+	unsigned ops;        /* how many, SEQUENCE not counted */
+	bool changes;        /* holds operations that must not run twice */
 	unsigned ref_count;
 	struct compound_ref refs[COMPOUND_REFS_MAX];
 };
@@ -80,10 +80,10 @@ size_t compound_size(const struct compound *c);
 
 /* The attributes of `struct attr` (and the file handle when asked). */
 enum fattr_want {
-	FATTR_ATTR,		/* what struct attr holds */
-	FATTR_ATTR_AND_HANDLE,	/* and FATTR4_FILEHANDLE */
-	FATTR_LIMITS,		/* what struct server_limits holds */
-	FATTR_SPACE,		/* what struct server_space holds */
+	FATTR_ATTR,            /* what struct attr holds */
+	FATTR_ATTR_AND_HANDLE, /* and FATTR4_FILEHANDLE */
+	FATTR_LIMITS,          /* what struct server_limits holds */
+	FATTR_SPACE,           /* what struct server_space holds */
 };
 
 struct server_limits {
@@ -101,10 +101,10 @@ struct server_space {
 
 /* The open-owner of the whole process: one is enough in NFSv4.1. */
 enum open_how {
-	OPEN_GUARDED,	/* create, NFS4ERR_EXIST if there; mode 0600 */
+	OPEN_GUARDED,   /* create, NFS4ERR_EXIST if there; mode 0600 */
 	OPEN_UNCHECKED, /* create or cut to length 0; mode 0600 */
-	OPEN_NAME,	/* the existing file `name` of the current directory */
-	OPEN_HANDLE,	/* CLAIM_FH: the current file handle; name NULL */
+	OPEN_NAME,      /* the existing file `name` of the current directory */
+	OPEN_HANDLE,    /* CLAIM_FH: the current file handle; name NULL */
 };
 
 enum open_access {
@@ -139,9 +139,8 @@ void compound_write(struct compound *c, const struct stateid *stateid,
 		    struct blob *blob, enum write_stable stable);
 void compound_commit(struct compound *c);
 /* CREATE: directory, symlink (with target), FIFO or socket. */
-void compound_create(struct compound *c, enum entry_type type,
-		     const char *name, const char *target,
-		     const struct attr_set *set);
+void compound_create(struct compound *c, enum entry_type type, const char *name,
+		     const char *target, const struct attr_set *set);
 /* VERIFY: goes on only if the file's size is `size` (18.31). */
 void compound_verify_size(struct compound *c, uint64_t size);
 void compound_link(struct compound *c, const char *name);
@@ -149,10 +148,10 @@ void compound_remove(struct compound *c, const char *name);
 void compound_rename(struct compound *c, const char *from, const char *to);
 
 struct reply {
-	struct blob *blob; /* the record; the reader holds a reference */
-	struct xdr_in in;  /* stands behind SEQUENCE's result */
-	unsigned left;	   /* results left to read */
-	uint32_t status;   /* NFS4 status of the whole compound */
+	struct blob *blob;      /* the record; the reader holds a reference */
+	struct xdr_in in;       /* stands behind SEQUENCE's result */
+	unsigned left;          /* results left to read */
+	uint32_t status;        /* NFS4 status of the whole compound */
 	uint32_t failed_status; /* NFS4 status of the operation that a
 				   reply_*() call reported last, else 0 */
 };
@@ -179,7 +178,8 @@ int reply_rename(struct reply *r);
 
 int reply_getfh(struct reply *r, struct handle **ret);
 /* `ret_handle` may be NULL when it was not asked for. */
-int reply_getattr(struct reply *r, struct attr *ret, struct handle **ret_handle);
+int reply_getattr(struct reply *r, struct attr *ret,
+		  struct handle **ret_handle);
 int reply_limits(struct reply *r, struct server_limits *ret);
 int reply_space(struct reply *r, struct server_space *ret);
 int reply_open(struct reply *r, struct stateid *ret);
@@ -199,9 +199,9 @@ int reply_readlink(struct reply *r, char **ret_target);
  */
 struct dirent4 {
 	uint64_t cookie;
-	char *name;		/* heap, the caller's */
-	struct handle *handle;	/* heap, the caller's; NULL if attr_result */
-	int attr_result;	/* from FATTR4_RDATTR_ERROR */
+	char *name;            /* heap, the caller's */
+	struct handle *handle; /* heap, the caller's; NULL if attr_result */
+	int attr_result;       /* from FATTR4_RDATTR_ERROR */
 	struct attr attr;
 };
 int reply_readdir(struct reply *r, uint64_t *ret_verifier);

@@ -25,8 +25,8 @@
  * no number anyway. */
 #define OWNER_MAX 1024
 
-#define BIT(n)	  (1u << ((n) % 32))
-#define WORD(n)	  ((n) / 32)
+#define BIT(n)    (1u << ((n) % 32))
+#define WORD(n)   ((n) / 32)
 #define MODE_BITS 07777u
 
 /* What struct attr holds, as the two words of a bitmap4. */
@@ -62,7 +62,7 @@ static void put_bitmap(struct xdr_out *x, const uint32_t bits[2])
 
 void fattr_put_request(struct xdr_out *x, enum fattr_want want, bool in_listing)
 {
-	const uint32_t *of_want = want == FATTR_LIMITS	? limits_bits
+	const uint32_t *of_want = want == FATTR_LIMITS  ? limits_bits
 				  : want == FATTR_SPACE ? space_bits
 							: attr_bits;
 	uint32_t bits[2] = {of_want[0], of_want[1]};

@@ -24,9 +24,9 @@
 
 /* What one fattr4 said. */
 struct fattr {
-	struct attr attr;	/* defaults filled in */
-	int error;		/* from FATTR4_RDATTR_ERROR, a negative errno */
-	const uint8_t *handle;	/* points into the reply; NULL: not told */
+	struct attr attr;      /* defaults filled in */
+	int error;             /* from FATTR4_RDATTR_ERROR, a negative errno */
+	const uint8_t *handle; /* points into the reply; NULL: not told */
 	size_t handle_len;
 	struct server_limits limits;
 	struct server_space space;

@@ -77,8 +77,8 @@ bool reply_refused_stateid(const struct reply *r)
 static void skip_change_info(struct xdr_in *x)
 {
 	xdr_get_bool(x); /* atomic */
-	xdr_get_u64(x);	 /* before */
-	xdr_get_u64(x);	 /* after */
+	xdr_get_u64(x);  /* before */
+	xdr_get_u64(x);  /* after */
 }
 
 static void get_stateid(struct xdr_in *x, struct stateid *ret)
