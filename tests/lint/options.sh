@@ -17,12 +17,12 @@ long_options()
 		sort -u
 }
 
-# compare NAME: whether $tmp/NAME has the options of the help.
+# compare NAME FILE: whether $tmp/NAME, from FILE, has the options of the help.
 compare()
 {
 	comm -23 "$tmp/help" "$tmp/$1" | sed "s/\$/: in --help, not in $2/"
 	comm -13 "$tmp/help" "$tmp/$1" | sed "s/\$/: in $2, not in --help/"
-	cmp -s "$tmp/help" "$tmp/$1"
+	[ -s "$tmp/help" ] && cmp -s "$tmp/help" "$tmp/$1"
 }
 
 helped()

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# What contrib/check and contrib/demo/run need, and how to install it with the
+# package manager of Debian, Ubuntu, Fedora or Amazon Linux.
+
+# One need a line: who needs it, how to tell that it is there, and its package
+# on Debian and on Fedora. `command` looks in PATH, `module` asks pkg-config,
+# `file` looks for one of some paths.
+packages_table='
+build   command  gcc           build-essential  gcc
+build   command  make          build-essential  make
+build   command  autoconf      autoconf         autoconf
+build   command  automake      automake         automake
+build   command  pkg-config    pkg-config       pkgconf-pkg-config
+build   module   libxxhash     libxxhash-dev    xxhash-devel
+build   module   sqlite3       libsqlite3-dev   sqlite-devel
+build   module   libcrypto     libssl-dev       openssl-devel
+servers command  ganesha.nfsd  nfs-ganesha      nfs-ganesha
+servers file     /usr/lib/*/ganesha/libfsalvfs.so|/usr/lib64/ganesha/libfsalvfs.so nfs-ganesha-vfs nfs-ganesha-vfs
+trees   command  python3       python3          python3
+trees   command  rsync         rsync            rsync
+check   module   cmocka        libcmocka-dev    libcmocka-devel
+check   command  bats          bats             bats
+check   command  clang         clang            clang
+check   command  clang-format  clang-format     clang-tools-extra
+check   command  jq            jq               jq
+check   command  mandoc        mandoc           mandoc
+check   command  ps            procps           procps-ng
+check   command  shellcheck    shellcheck       ShellCheck
+check   command  sqlite3       sqlite3          sqlite
+check   file     /usr/bin/time time             time
+'
+
+# packages_have KIND WHAT
+packages_have() {
+	local path
+	case $1 in
+	command) command -v "$2" >/dev/null ;;
+	module) pkg-config --exists "$2" 2>/dev/null ;;
+	file)
+		for path in ${2//|/ }; do
+			[ -e "$path" ] && return
+		done
+		return 1
+		;;
+	esac
+}
+
+# packages_missing GROUP...: the names of the missing packages, one a line.
+packages_missing() {
+	local group kind what debian fedora
+	while read -r group kind what debian fedora; do
+		[[ " $* " == *" $group "* ]] || continue
+		packages_have "$kind" "$what" && continue
+		if command -v apt-get >/dev/null; then
+			echo "$debian"
+		else
+			echo "$fedora"
+		fi
+	done <<<"$packages_table" | sort -u
+}
+
+# packages_install GROUP...: installs what is missing, if anything is.
+packages_install() {
+	local missing command
+	mapfile -t missing < <(packages_missing "$@")
+	((${#missing[@]})) || return 0
+
+	if command -v apt-get >/dev/null; then
+		command=(apt-get install -y --no-install-recommends)
+	elif command -v dnf >/dev/null; then
+		command=(dnf install -y)
+	else
+		echo "Neither apt-get nor dnf is here; please install:" \
+			"${missing[*]}" >&2
+		return 1
+	fi
+	command+=("${missing[@]}")
+	if ((EUID)); then
+		echo "Missing: ${missing[*]}. Run this as root, or first:" >&2
+		echo "    sudo ${command[*]}" >&2
+		return 1
+	fi
+	echo "Installing: ${missing[*]}"
+	if [ "${command[0]}" = apt-get ]; then
+		export DEBIAN_FRONTEND=noninteractive
+		# Old lists may name packages that are no longer there.
+		apt-get update -q || echo "apt-get update failed, going on" >&2
+	fi
+	"${command[@]}" </dev/null || return
+	mapfile -t missing < <(packages_missing "$@")
+	((${#missing[@]} == 0)) || {
+		echo "Still missing: ${missing[*]}" >&2
+		return 1
+	}
+}
