@@ -9,7 +9,7 @@
 #	LARGE_ROUNDS     how often; the best of each is compared (3)
 #	LARGE_RATIO_MIN  the ratio below which the script fails (0.5)
 
-# shellcheck source-path=SCRIPTDIR source=../integration/lib/standalone.bash
+# shellcheck source=../integration/lib/standalone.bash
 . "$(dirname "$0")/../integration/lib/standalone.bash"
 
 mib=${LARGE_MIB:-1024}

@@ -9,7 +9,7 @@
 #	SMALL_FILES   files of 4 KiB, 100 to a directory (10000)
 #	SMALL_DELAYS  round trips in ms, of each side ("0 10 70")
 
-# shellcheck source-path=SCRIPTDIR source=../integration/lib/standalone.bash
+# shellcheck source=../integration/lib/standalone.bash
 . "$(dirname "$0")/../integration/lib/standalone.bash"
 
 files=${SMALL_FILES:-10000}

@@ -270,7 +270,7 @@ setup() {
 	head -c 100M /dev/urandom >"$source_dir/large"
 	mkdir "$source_dir/dir" "$destination_dir/dir"
 	start_sync
-	wait_for 30 some_temp_name "$destination_dir"
+	during_sync 30 some_temp_name "$destination_dir"
 	kill -KILL "$sync_pid"
 	wait_for 30 sync_is_gone
 
@@ -353,7 +353,7 @@ setup() {
 	fresh_pair far
 	"$MKTREE" --uniform --dirs 60 --files 60 --size 100 "$source_dir"
 	start_sync
-	wait_for 30 has_entries "$destination_dir" 100
+	during_sync 30 has_entries "$destination_dir" 100
 	kill -STOP "$sync_pid"
 	find "$source_dir" -name 'file-*[13579]' -delete
 	rm -r "$source_dir/dir-00058"
@@ -637,7 +637,7 @@ milliseconds_to() {
 	fresh_pair far
 	"$MKTREE" --uniform --dirs 100 --files 100 --size 1000 "$source_dir"
 	start_sync
-	wait_for 30 has_entries "$destination_dir" 150
+	during_sync 30 has_entries "$destination_dir" 150
 	kill -INT "$sync_pid"
 	took=$(milliseconds_to wait_for 20 sync_is_gone)
 	end_sync 130
@@ -656,12 +656,12 @@ milliseconds_to() {
 	fresh_pair far
 	head -c 400M /dev/urandom >"$source_dir/large"
 	start_sync
-	wait_for 30 some_temp_name "$destination_dir"
+	during_sync 30 some_temp_name "$destination_dir"
 	temp_is_large() {
 		[ -n "$(find "$destination_dir" -name "$TEMP_PREFIX*" \
 			-size +100M)" ]
 	}
-	wait_for 30 temp_is_large
+	during_sync 30 temp_is_large
 	kill -TERM "$sync_pid"
 	took=$(milliseconds_to wait_for 20 sync_is_gone)
 	end_sync 130
@@ -681,10 +681,10 @@ milliseconds_to() {
 	fresh_pair far
 	"$MKTREE" --uniform --dirs 100 --files 100 --size 1000 "$source_dir"
 	start_sync --quiet
-	wait_for 30 has_entries "$destination_dir" 150
+	during_sync 30 has_entries "$destination_dir" 150
 	[ ! -s "$errors_file" ]
 	kill -USR1 "$sync_pid"
-	wait_for 10 grep -q . "$errors_file"
+	during_sync 10 grep -q . "$errors_file"
 	[ "$(wc -l <"$errors_file")" = 1 ]
 	grep -q '[0-9]' "$errors_file"
 	end_sync 0 120

@@ -15,9 +15,9 @@ NFSPROXY=${NFSPROXY:-$TOOLS_BUILD/nfsproxy}
 MANIFEST_TRUTH=${MANIFEST_TRUTH:-$TOOLS_BUILD/manifest_truth}
 MKTREE=${MKTREE:-$TOOLS_SOURCE/mktree}
 
-# shellcheck source-path=SCRIPTDIR source=servers.bash
+# shellcheck source=servers.bash
 . "$top/tests/integration/lib/servers.bash"
-# shellcheck source-path=SCRIPTDIR source=trees.bash
+# shellcheck source=trees.bash
 . "$top/tests/integration/lib/trees.bash"
-# shellcheck source-path=SCRIPTDIR source=runs.bash
+# shellcheck source=runs.bash
 . "$top/tests/integration/lib/runs.bash"

@@ -103,6 +103,18 @@ sync_is_gone() {
 	[ "${stat%% *}" = Z ]
 }
 
+# during_sync SECONDS COMMAND...: until COMMAND succeeds while the run goes on;
+# a failure when the run ends before, or the time does.
+during_sync() {
+	local seconds=$1
+	shift
+	fact_or_end() { "$@" || sync_is_gone; }
+	wait_for "$seconds" fact_or_end "$@" && "$@" && return
+	echo "not seen during the run: $*" >&2
+	show_run unknown
+	return 1
+}
+
 # end_sync STATUS [SECONDS]: the background run ends, in time and so.
 end_sync() {
 	local got=0

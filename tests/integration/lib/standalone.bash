@@ -16,5 +16,5 @@ skip() {
 	exit 0
 }
 
-# shellcheck source-path=SCRIPTDIR source=common.bash
+# shellcheck source=common.bash
 . "$(dirname "${BASH_SOURCE[0]}")/common.bash"
