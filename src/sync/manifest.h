@@ -31,11 +31,11 @@ struct manifest_reader;
 #define MANIFEST_ROOT 1
 
 enum entry_state {
-	STATE_NONE,	/* no row */
-	STATE_COPIED,	/* whole on the destination, not read back */
+	STATE_NONE,     /* no row */
+	STATE_COPIED,   /* whole on the destination, not read back */
 	STATE_VERIFIED, /* read back from the destination, equal */
-	STATE_FAILED,	/* see error and phase */
-	STATE_SKIPPED,	/* not copied on purpose (device, ..), see error */
+	STATE_FAILED,   /* see error and phase */
+	STATE_SKIPPED,  /* not copied on purpose (device, ..), see error */
 };
 
 /* What was going on when an entry failed. */
@@ -49,13 +49,13 @@ enum entry_phase {
 };
 
 /* struct manifest_row.flags */
-#define ROW_UNLINKED 0x1u /* a hard link copied as a file of its own, since
-			     the server's link limit was reached */
+#define ROW_UNLINKED 0x1u /* a hard link copied: the link limit was reached */
 #define ROW_NO_OWNER 0x2u /* owner or group could not be set */
 #define ROW_NO_MODE  0x4u /* mode could not be set as it is */
 #define ROW_NO_TIMES 0x8u /* times could not be set */
 
-/* One entry. `name` is borrowed by put and owned by the row in get. */
+/* One entry. `name` is borrowed. The root's own row has directory
+ * MANIFEST_ROOT and the name "". */
 struct manifest_row {
 	uint64_t directory;
 	const char *name;
@@ -85,11 +85,11 @@ struct manifest_partial {
 };
 
 struct manifest_execution {
-	uint64_t id;	      /* 1, 2, ... within the task */
-	int64_t started_ns;   /* wall clock */
-	int64_t ended_ns;     /* 0: still running, or killed */
-	const char *status;   /* "RUNNING", "SUCCESS", "ERROR", "CANCELLED" */
-	const char *summary;  /* JSON: options and counters */
+	uint64_t id;         /* 1, 2, ... within the task */
+	int64_t started_ns;  /* wall clock */
+	int64_t ended_ns;    /* 0: still running, or killed */
+	const char *status;  /* "RUNNING", "SUCCESS", "ERROR", "CANCELLED" */
+	const char *summary; /* JSON: options and counters */
 };
 
 /*
@@ -103,15 +103,28 @@ int manifest_open(const char *directory, const char *source,
 		  const char *destination, struct manifest **ret, char *error,
 		  size_t error_size);
 
-/* Writes what is queued, checkpoints, closes. Returns the first error that
- * the writer met, if any. */
+/* Writes what is queued, checkpoints, closes; readers are freed before.
+ * Returns the first error that the writer met, if any. NULL is let through. */
 int manifest_close(struct manifest *m);
 
-/* Queue a row or a partial (whole copies are made). 0 or -ENOMEM; an error of
- * the writer thread (disk full, ..) is returned by every later put. */
+/*
+ * Queue a row or a partial (whole copies are made); waits while 8 MiB are
+ * queued. 0, -ENOMEM, or -EINVAL, -ENAMETOOLONG for what no row can hold
+ * (a failure without error, ..); an error of the writer thread (disk full,
+ * ..) is returned by every later put.
+ */
 int manifest_put(struct manifest *m, const struct manifest_row *row);
 int manifest_put_partial(struct manifest *m, const struct manifest_partial *p);
 int manifest_drop(struct manifest *m, uint64_t directory, const char *name);
+
+/*
+ * Forgets an entry, its partial, and all below it if it is a directory; their
+ * ids mean nothing afterwards. For a directory that is no longer one: without
+ * this its rows stay. Flush before the same name is given to
+ * manifest_directory() again.
+ */
+int manifest_drop_tree(struct manifest *m, uint64_t directory,
+		       const char *name);
 int manifest_drop_partial(struct manifest *m, uint64_t directory,
 			  const char *name);
 
@@ -119,12 +132,15 @@ int manifest_drop_partial(struct manifest *m, uint64_t directory,
 int manifest_flush(struct manifest *m);
 
 /* A new execution with status RUNNING; earlier ones that still say so were
- * killed and become "INTERRUPTED". Sets ret->id. */
+ * killed and become "INTERRUPTED". Takes started_ns (0: now) and summary
+ * (NULL: "") from `ret`, sets its id and started_ns. Committed on return. */
 int manifest_begin(struct manifest *m, struct manifest_execution *ret);
 
-/* Its end: status, ended_ns, summary; committed with synchronous=FULL. */
+/* Its end: status, ended_ns (0: now), summary; it and all that was put before
+ * are on the disk on return (synchronous=FULL). */
 int manifest_end(struct manifest *m, const struct manifest_execution *e);
 
+/* NULL when out of memory, or of file descriptors (three each). */
 struct manifest_reader *manifest_reader_new(struct manifest *m);
 struct manifest_reader *manifest_reader_free(struct manifest_reader *r);
 
@@ -155,8 +171,9 @@ int manifest_each_partial(struct manifest_reader *r,
 
 /*
  * Calls `each` for each directory that has entries with state FAILED of
- * execution `execution`, oldest path first: what a retry has to visit. `path` is from
- * the root, "" for it.
+ * execution `execution`, parents before children: what a retry has to visit.
+ * `path` is from the root, "" for it. Here and below a result of `each` other
+ * than 0 ends the calls and is returned.
  */
 int manifest_each_failed_directory(struct manifest_reader *r,
 				   uint64_t execution,
@@ -164,12 +181,10 @@ int manifest_each_failed_directory(struct manifest_reader *r,
 				   void *user);
 
 /* Calls `each` for each failed entry of `execution`, at most `max`. */
-int manifest_each_failed(struct manifest_reader *r, uint64_t execution,
-			 size_t max,
-			 int (*each)(const char *path,
-				     const struct manifest_row *row,
-				     void *user),
-			 void *user);
+int manifest_each_failed(
+    struct manifest_reader *r, uint64_t execution, size_t max,
+    int (*each)(const char *path, const struct manifest_row *row, void *user),
+    void *user);
 
 const char *entry_state_name(enum entry_state state); /* "verified" */
 const char *entry_phase_name(enum entry_phase phase); /* "write" */

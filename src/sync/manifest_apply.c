@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Carrying out queued writes: one transaction for a batch of items, with
+ * statements that are prepared once.
+ *
+ * The items are applied in the order in which they were put, so what a crash
+ * leaves is always a prefix: a directory's row is there before the rows of
+ * its entries, and a later row about an entry never loses to an earlier one.
+ */
+#include "sync/manifest_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "base/clock.h"
+
+enum statement {
+	PUT_ROW,
+	PUT_PARTIAL,
+	PUT_DIRECTORY,
+	DROP_ROW,
+	DROP_PARTIAL,
+	FIND_DIRECTORY,
+	DROP_TREE_ROWS,
+	DROP_TREE_PARTIALS,
+	DROP_TREE_DIRECTORIES,
+	INTERRUPT_EXECUTIONS,
+	BEGIN_EXECUTION,
+	END_EXECUTION,
+	STATEMENTS,
+};
+
+/* UNION (not ALL) ends also when damaged rows point at each other. */
+#define TREE                                                       \
+	"WITH RECURSIVE tree (id) AS (SELECT ?1 UNION SELECT d.id" \
+	" FROM directory AS d JOIN tree AS t ON d.parent = t.id) "
+
+/* 18 columns of a row and 14 of a partial, after the key of two. */
+#define PLACES_14 \
+	"?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16"
+#define PLACES_18 PLACES_14 ", ?17, ?18, ?19, ?20"
+_Static_assert(MANIFEST_ROW_COUNT == 18, "PLACES_18");
+_Static_assert(MANIFEST_PARTIAL_COUNT == 14, "PLACES_14");
+
+static const char *const statements[STATEMENTS] = {
+    [PUT_ROW] = "REPLACE INTO entry (directory, name, " MANIFEST_ROW_COLUMNS
+		") VALUES (?1, ?2, " PLACES_18 ")",
+    [PUT_PARTIAL] =
+	"REPLACE INTO partial (directory, name, " MANIFEST_PARTIAL_COLUMNS
+	") VALUES (?1, ?2, " PLACES_14 ")",
+    [PUT_DIRECTORY] = "INSERT INTO directory (parent, name, id, path)"
+		      " VALUES (?1, ?2, ?3, ?4)",
+    [DROP_ROW] = "DELETE FROM entry WHERE directory = ?1 AND name = ?2",
+    [DROP_PARTIAL] = "DELETE FROM partial WHERE directory = ?1 AND name = ?2",
+    [FIND_DIRECTORY] = "SELECT id FROM directory"
+		       " WHERE parent = ?1 AND name = ?2",
+    [DROP_TREE_ROWS] = TREE "DELETE FROM entry"
+			    " WHERE directory IN (SELECT id FROM tree)",
+    [DROP_TREE_PARTIALS] = TREE "DELETE FROM partial"
+				" WHERE directory IN (SELECT id FROM tree)",
+    [DROP_TREE_DIRECTORIES] = TREE "DELETE FROM directory"
+				   " WHERE id IN (SELECT id FROM tree)",
+    [INTERRUPT_EXECUTIONS] = "UPDATE execution SET status = 'INTERRUPTED'"
+			     " WHERE status = 'RUNNING'",
+    [BEGIN_EXECUTION] = "INSERT INTO execution"
+			" (id, started_ns, ended_ns, status, summary)"
+			" VALUES (?1, ?2, 0, 'RUNNING', ?3)",
+    [END_EXECUTION] = "UPDATE execution SET ended_ns = ?2, status = ?3,"
+		      " summary = ?4 WHERE id = ?1",
+};
+
+struct manifest_apply {
+	struct sqlite3 *db; /* borrowed */
+	struct sqlite3_stmt *stmt[STATEMENTS];
+};
+
+struct manifest_apply *manifest_apply_free(struct manifest_apply *a)
+{
+	if (a)
+		for (int i = 0; i < STATEMENTS; i++)
+			sqlite3_finalize(a->stmt[i]);
+	free(a);
+	return NULL;
+}
+
+int manifest_apply_new(struct sqlite3 *db, struct manifest_apply **ret)
+{
+	struct manifest_apply *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return -ENOMEM;
+	a->db = db;
+	for (int i = 0; i < STATEMENTS; i++) {
+		r = manifest_db_prepare(db, statements[i], &a->stmt[i]);
+		if (r < 0) {
+			manifest_apply_free(a);
+			return r;
+		}
+	}
+	*ret = a;
+	return 0;
+}
+
+static int run(struct manifest_apply *a, enum statement which)
+{
+	return manifest_db_run(a->db, a->stmt[which]);
+}
+
+static int run_keyed(struct manifest_apply *a, enum statement which,
+		     const struct manifest_item *item)
+{
+	manifest_bind_key(a->stmt[which], item->directory, item->name);
+	return run(a, which);
+}
+
+static int put_row(struct manifest_apply *a, const struct manifest_item *item)
+{
+	manifest_bind_row(a->stmt[PUT_ROW], 3, &item->row);
+	return run_keyed(a, PUT_ROW, item);
+}
+
+static int put_partial(struct manifest_apply *a,
+		       const struct manifest_item *item)
+{
+	manifest_bind_partial(a->stmt[PUT_PARTIAL], 3, item->partial);
+	return run_keyed(a, PUT_PARTIAL, item);
+}
+
+static int put_directory(struct manifest_apply *a,
+			 const struct manifest_item *item)
+{
+	struct sqlite3_stmt *stmt = a->stmt[PUT_DIRECTORY];
+
+	sqlite3_bind_int64(stmt, 3, (sqlite3_int64)item->made.id);
+	sqlite3_bind_blob(stmt, 4, item->made.path,
+			  (int)strlen(item->made.path), SQLITE_STATIC);
+	return run_keyed(a, PUT_DIRECTORY, item);
+}
+
+/* 1 and the id of the directory that the key names, or 0. */
+static int find_directory(struct manifest_apply *a,
+			  const struct manifest_item *item, int64_t *ret_id)
+{
+	struct sqlite3_stmt *stmt = a->stmt[FIND_DIRECTORY];
+	int r;
+
+	manifest_bind_key(stmt, item->directory, item->name);
+	r = sqlite3_step(stmt);
+	if (r == SQLITE_ROW) {
+		*ret_id = sqlite3_column_int64(stmt, 0);
+		r = 1;
+	} else {
+		r = r == SQLITE_DONE ? 0 : manifest_db_errno(a->db);
+	}
+	sqlite3_reset(stmt);
+	return r;
+}
+
+static int drop_tree(struct manifest_apply *a, const struct manifest_item *item)
+{
+	int64_t id = 0;
+	int r = run_keyed(a, DROP_ROW, item);
+
+	if (r == 0)
+		r = run_keyed(a, DROP_PARTIAL, item);
+	if (r == 0)
+		r = find_directory(a, item, &id);
+	if (r <= 0)
+		return r;
+
+	/* Directories last: they are what the tree is found by. */
+	r = 0;
+	for (int i = DROP_TREE_ROWS; r == 0 && i <= DROP_TREE_DIRECTORIES;
+	     i++) {
+		sqlite3_bind_int64(a->stmt[i], 1, id);
+		r = run(a, (enum statement)i);
+	}
+	return r;
+}
+
+static int begin_execution(struct manifest_apply *a,
+			   const struct manifest_execution *e)
+{
+	struct sqlite3_stmt *stmt = a->stmt[BEGIN_EXECUTION];
+	int r = run(a, INTERRUPT_EXECUTIONS);
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)e->id);
+	sqlite3_bind_int64(stmt, 2, e->started_ns);
+	sqlite3_bind_text(stmt, 3, e->summary, -1, SQLITE_STATIC);
+	return run(a, BEGIN_EXECUTION);
+}
+
+static int end_execution(struct manifest_apply *a,
+			 const struct manifest_execution *e)
+{
+	struct sqlite3_stmt *stmt = a->stmt[END_EXECUTION];
+
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)e->id);
+	sqlite3_bind_int64(stmt, 2, e->ended_ns);
+	sqlite3_bind_text(stmt, 3, e->status, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 4, e->summary, -1, SQLITE_STATIC);
+	return run(a, END_EXECUTION);
+}
+
+static int apply_one(struct manifest_apply *a, const struct manifest_item *item)
+{
+	switch (item->kind) {
+	case ITEM_ROW:
+		return put_row(a, item);
+	case ITEM_PARTIAL:
+		return put_partial(a, item);
+	case ITEM_DIRECTORY:
+		return put_directory(a, item);
+	case ITEM_DROP:
+		return run_keyed(a, DROP_ROW, item);
+	case ITEM_DROP_TREE:
+		return drop_tree(a, item);
+	case ITEM_DROP_PARTIAL:
+		return run_keyed(a, DROP_PARTIAL, item);
+	case ITEM_BEGIN:
+		return begin_execution(a, &item->execution);
+	case ITEM_END:
+		return end_execution(a, &item->execution);
+	}
+	return -EINVAL;
+}
+
+static int apply_all(struct manifest_apply *a,
+		     const struct manifest_items *items)
+{
+	const struct manifest_item *item;
+	int r;
+
+	STAILQ_FOREACH(item, items, link) {
+		r = apply_one(a, item);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int manifest_apply(struct manifest_apply *a, const struct manifest_items *items,
+		   bool durable)
+{
+	int r = 0;
+
+	/* Cannot be changed inside a transaction. */
+	if (durable)
+		r = manifest_db_exec(a->db, "PRAGMA synchronous=FULL");
+	if (r == 0)
+		r = manifest_db_exec(a->db, "BEGIN IMMEDIATE");
+	if (r < 0)
+		return r;
+	r = apply_all(a, items);
+	if (r == 0)
+		r = manifest_db_exec(a->db, "COMMIT");
+	if (r < 0) {
+		/* Some errors have rolled back already; then this fails. */
+		sqlite3_exec(a->db, "ROLLBACK", NULL, NULL, NULL);
+		return r;
+	}
+	return durable ? manifest_db_exec(a->db, "PRAGMA synchronous=NORMAL")
+		       : 0;
+}

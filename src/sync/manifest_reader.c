@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reading the manifest: a connection of its own for each thread that reads.
+ *
+ * Every question is a transaction of its own, so an answer is what was
+ * committed when it was asked, and an idle reader never holds back the
+ * checkpoints of the writer. The calls with `each` hold one snapshot while
+ * they last; their callbacks may ask and put.
+ */
+#include "sync/manifest_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "base/cleanup.h"
+
+enum question {
+	GET_DIRECTORY,
+	GET_ROW,
+	GET_PARTIAL,
+	QUESTIONS,
+};
+
+static const char *const questions[QUESTIONS] = {
+    [GET_DIRECTORY] = "SELECT id FROM directory"
+		      " WHERE parent = ?1 AND name = ?2",
+    [GET_ROW] = "SELECT " MANIFEST_ROW_COLUMNS " FROM entry"
+		" WHERE directory = ?1 AND name = ?2",
+    [GET_PARTIAL] = "SELECT " MANIFEST_PARTIAL_COLUMNS " FROM partial"
+		    " WHERE directory = ?1 AND name = ?2",
+};
+
+/* Asked rarely, so prepared each time. */
+static const char each_partial[] =
+    "SELECT d.path, p.directory, p.name, " MANIFEST_PARTIAL_COLUMNS
+    " FROM partial AS p JOIN directory AS d ON d.id = p.directory";
+
+static const char each_failed_directory[] =
+    "SELECT path FROM directory WHERE id IN (SELECT directory FROM entry"
+    " WHERE state = 3 AND execution = ?1) ORDER BY path";
+
+static const char each_failed[] =
+    "SELECT d.path, e.directory, e.name, " MANIFEST_ROW_COLUMNS
+    " FROM entry AS e JOIN directory AS d ON d.id = e.directory"
+    " WHERE e.state = 3 AND e.execution = ?1 LIMIT ?2";
+
+struct manifest_reader {
+	struct manifest *manifest; /* borrowed */
+	struct sqlite3 *db;
+	struct sqlite3_stmt *stmt[QUESTIONS];
+};
+
+struct manifest_reader *manifest_reader_free(struct manifest_reader *r)
+{
+	if (r) {
+		for (int i = 0; i < QUESTIONS; i++)
+			sqlite3_finalize(r->stmt[i]);
+		manifest_db_close(r->db);
+	}
+	free(r);
+	return NULL;
+}
+
+struct manifest_reader *manifest_reader_new(struct manifest *m)
+{
+	struct manifest_reader *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return NULL;
+	r->manifest = m;
+	err = manifest_db_open(m->path, false, &r->db);
+	for (int i = 0; err == 0 && i < QUESTIONS; i++)
+		err = manifest_db_prepare(r->db, questions[i], &r->stmt[i]);
+	return err < 0 ? manifest_reader_free(r) : r;
+}
+
+/*
+ * Steps a question about one key: 1 and the statement stands on the row, 0
+ * there is none. The caller resets the statement.
+ */
+static int ask(struct manifest_reader *r, struct sqlite3_stmt *stmt,
+	       uint64_t directory, const char *name)
+{
+	manifest_bind_key(stmt, directory, name);
+	switch (sqlite3_step(stmt)) {
+	case SQLITE_ROW:
+		return 1;
+	case SQLITE_DONE:
+		return 0;
+	default:
+		return manifest_db_errno(r->db);
+	}
+}
+
+static int get_directory(struct manifest_reader *r, uint64_t parent,
+			 const char *name, uint64_t *ret_id)
+{
+	struct sqlite3_stmt *stmt = r->stmt[GET_DIRECTORY];
+	int found = ask(r, stmt, parent, name);
+
+	if (found == 1 && manifest_read_id(stmt, 0, ret_id) < 0)
+		found = -EUCLEAN;
+	sqlite3_reset(stmt);
+	return found;
+}
+
+int manifest_directory(struct manifest_reader *r, uint64_t parent,
+		       const char *name, const char *path, uint64_t *ret_id)
+{
+	struct manifest_writer *w = r->manifest->writer;
+	uint64_t id, ticket;
+	int found = manifest_check_name(name);
+
+	if (found == 0)
+		found = manifest_check_path(path);
+	if (found < 0)
+		return found;
+	if (parent == 0 || parent > INT64_MAX)
+		return -EINVAL;
+
+	/* See manifest_writer.c: here, the database, here again. */
+	do {
+		found = manifest_writer_find_directory(w, parent, name, &id,
+						       &ticket);
+		if (found == 0)
+			found = get_directory(r, parent, name, &id);
+		if (found == 0)
+			found = manifest_writer_add_directory(
+			    w, parent, name, path, ticket, &id);
+	} while (found == -EAGAIN);
+	if (found < 0)
+		return found;
+	*ret_id = id;
+	return 0;
+}
+
+int manifest_get(struct manifest_reader *r, uint64_t directory,
+		 const char *name, struct manifest_row *ret)
+{
+	struct sqlite3_stmt *stmt = r->stmt[GET_ROW];
+	struct manifest_row row = {.directory = directory, .name = name};
+	int found = ask(r, stmt, directory, name);
+
+	if (found == 1 && manifest_read_row(stmt, 0, &row) < 0)
+		found = -EUCLEAN;
+	sqlite3_reset(stmt);
+	if (found == 1)
+		*ret = row;
+	return found;
+}
+
+int manifest_get_partial(struct manifest_reader *r, uint64_t directory,
+			 const char *name, struct manifest_partial *ret)
+{
+	struct sqlite3_stmt *stmt = r->stmt[GET_PARTIAL];
+	struct manifest_partial p = {.directory = directory};
+	int found;
+
+	if (strlen(name) > MANIFEST_NAME_MAX)
+		return -ENAMETOOLONG;
+	strcpy(p.name, name);
+	found = ask(r, stmt, directory, name);
+	if (found == 1 && manifest_read_partial(stmt, 0, &p) < 0)
+		found = -EUCLEAN;
+	sqlite3_reset(stmt);
+	if (found == 1)
+		*ret = p;
+	return found;
+}
+
+/* Calls `row` for each row of `stmt` until it returns other than 0, and frees
+ * the statement. */
+static int for_each(struct manifest_reader *r, struct sqlite3_stmt *stmt,
+		    int (*row)(struct sqlite3_stmt *stmt, void *user),
+		    void *user)
+{
+	int step, err = 0;
+
+	while (err == 0 && (step = sqlite3_step(stmt)) != SQLITE_DONE) {
+		if (step == SQLITE_ROW)
+			err = row(stmt, user);
+		else
+			err = manifest_db_errno(r->db);
+	}
+	sqlite3_finalize(stmt);
+	return err;
+}
+
+struct partial_caller {
+	int (*each)(const char *path, const struct manifest_partial *p,
+		    void *user);
+	void *user;
+};
+
+static int call_partial(struct sqlite3_stmt *stmt, void *user)
+{
+	const struct partial_caller *c = user;
+	struct manifest_partial p = {0};
+	const char *path;
+	int r = manifest_read_path(stmt, 0, &path);
+
+	if (r == 0)
+		r = manifest_read_id(stmt, 1, &p.directory);
+	if (r == 0)
+		r = manifest_read_name(stmt, 2, p.name);
+	if (r == 0)
+		r = manifest_read_partial(stmt, 3, &p);
+	return r < 0 ? r : c->each(path, &p, c->user);
+}
+
+int manifest_each_partial(struct manifest_reader *r,
+			  int (*each)(const char *path,
+				      const struct manifest_partial *p,
+				      void *user),
+			  void *user)
+{
+	struct partial_caller caller = {.each = each, .user = user};
+	struct sqlite3_stmt *stmt;
+	int err = manifest_db_prepare(r->db, each_partial, &stmt);
+
+	return err < 0 ? err : for_each(r, stmt, call_partial, &caller);
+}
+
+struct directory_caller {
+	int (*each)(const char *path, void *user);
+	void *user;
+};
+
+static int call_directory(struct sqlite3_stmt *stmt, void *user)
+{
+	const struct directory_caller *c = user;
+	const char *path;
+	int r = manifest_read_path(stmt, 0, &path);
+
+	return r < 0 ? r : c->each(path, c->user);
+}
+
+int manifest_each_failed_directory(struct manifest_reader *r,
+				   uint64_t execution,
+				   int (*each)(const char *path, void *user),
+				   void *user)
+{
+	struct directory_caller caller = {.each = each, .user = user};
+	struct sqlite3_stmt *stmt;
+	int err = manifest_db_prepare(r->db, each_failed_directory, &stmt);
+
+	if (err < 0)
+		return err;
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)execution);
+	return for_each(r, stmt, call_directory, &caller);
+}
+
+struct row_caller {
+	int (*each)(const char *path, const struct manifest_row *row,
+		    void *user);
+	void *user;
+};
+
+static int call_row(struct sqlite3_stmt *stmt, void *user)
+{
+	const struct row_caller *c = user;
+	char name[MANIFEST_NAME_MAX + 1] = "";
+	struct manifest_row row = {.name = name};
+	const char *path;
+	int r = manifest_read_path(stmt, 0, &path);
+
+	if (r == 0)
+		r = manifest_read_id(stmt, 1, &row.directory);
+
+	/* The row of the root has no name. */
+	if (r == 0 && (row.directory != MANIFEST_ROOT ||
+		       sqlite3_column_bytes(stmt, 2) > 0))
+		r = manifest_read_name(stmt, 2, name);
+	if (r == 0)
+		r = manifest_read_row(stmt, 3, &row);
+	return r < 0 ? r : c->each(path, &row, c->user);
+}
+
+int manifest_each_failed(
+    struct manifest_reader *r, uint64_t execution, size_t max,
+    int (*each)(const char *path, const struct manifest_row *row, void *user),
+    void *user)
+{
+	struct row_caller caller = {.each = each, .user = user};
+	struct sqlite3_stmt *stmt;
+	int err = manifest_db_prepare(r->db, each_failed, &stmt);
+
+	if (err < 0)
+		return err;
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)execution);
+	sqlite3_bind_int64(stmt, 2, max > INT64_MAX ? -1 : (int64_t)max);
+	return for_each(r, stmt, call_row, &caller);
+}
