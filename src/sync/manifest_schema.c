@@ -198,7 +198,7 @@ static const struct reason {
     {ENOTCONN, "ENOTCONN", "side not connected"},
     {ETIMEDOUT, "ETIMEDOUT", "timed out"},
     {ESTALE, "ESTALE", "stale file handle"},
-    {EUCLEAN, "EUCLEAN", "contradicts itself"},
+    {EUCLEAN, "EUCLEAN", "attributes read back differ"},
     {EREMOTEIO, "EREMOTEIO", "remote input/output error"},
     {EDQUOT, "EDQUOT", "quota exceeded"},
     {ECANCELED, "ECANCELED", "cancelled"},
