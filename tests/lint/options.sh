@@ -20,8 +20,8 @@ long_options()
 # compare NAME FILE: whether $tmp/NAME, from FILE, has the options of the help.
 compare()
 {
-	comm -23 "$tmp/help" "$tmp/$1" | sed "s/\$/: in --help, not in $2/"
-	comm -13 "$tmp/help" "$tmp/$1" | sed "s/\$/: in $2, not in --help/"
+	comm -23 "$tmp/help" "$tmp/$1" | sed "s|\$|: in --help, not in $2|"
+	comm -13 "$tmp/help" "$tmp/$1" | sed "s|\$|: in $2, not in --help|"
 	[ -s "$tmp/help" ] && cmp -s "$tmp/help" "$tmp/$1"
 }
 
