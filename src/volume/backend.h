@@ -43,8 +43,8 @@ struct volume {
 
 int dir_open(const struct location *location, struct volume **ret, char *error,
 	     size_t error_size);
-int nfs4_volume_open(const struct location *location, struct volume **ret,
-		     char *error, size_t error_size);
+int v4_open(const struct location *location, struct volume **ret, char *error,
+	    size_t error_size);
 
 /* 0 when `name` may be a name in a directory, else -EINVAL or
  * -ENAMETOOLONG. */

@@ -143,8 +143,8 @@ struct volume_read_whole {
  * made durable, then renamed over `name` (which may exist, unless it is a
  * directory: -EISDIR or -EEXIST). Zero runs become holes (base/extent.h).
  * On failure nothing is left under temp_name if the server can be reached,
- * and what was under `name` is untouched. With `keep_temp` the rename is left
- * out. `set.which` must not hold ATTR_SET_SIZE.
+ * and what was under `name` is untouched. `set.which` must not hold
+ * ATTR_SET_SIZE.
  *
  * Attributes that may not be set (-EPERM for an owner) fail the item.
  */

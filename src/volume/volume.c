@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The waist adds three things to a backend: what the items of each verb look
+ * like (one table), a blocking form for a backend that only starts calls, and
+ * an asynchronous form for a backend that only runs them.
+ *
+ * The latter is a pool of threads. It grows by one whenever a call comes in
+ * and no thread is idle, up to the volume's depth, and lasts until the volume
+ * is freed. Calls wait in it in the order they came. A volume whose user only
+ * ever blocks has no pool.
+ */
+#include "volume/volume.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/cleanup.h"
+#include "volume/backend.h"
+#include "volume/location.h"
+
+/* A call that waits in the pool. */
+struct pool_task {
+	STAILQ_ENTRY(pool_task) link;
+	struct volume_call *call;
+};
+
+struct volume_pool {
+	struct volume *volume;
+	pthread_mutex_t lock; /* guards all below; a leaf in the lock order */
+	pthread_cond_t work;  /* a task came or the pool closes */
+	STAILQ_HEAD(, pool_task) tasks;
+	size_t waiting; /* tasks in the list */
+	size_t idle;    /* threads that wait for one */
+	size_t count;   /* threads made */
+	size_t limit;
+	bool closing;
+	pthread_t threads[]; /* `limit` places */
+};
+
+/* --- What items look like ------------------------------------------------ */
+
+#define SHAPE(verb, type)                            \
+	[verb] = {                                   \
+	    .size = sizeof(struct type),             \
+	    .result = offsetof(struct type, result), \
+	}
+
+static const struct {
+	size_t size;   /* of one item */
+	size_t result; /* where its result lies */
+} shapes[VOLUME_VERBS] = {
+    SHAPE(VOLUME_LIST, volume_list),
+    SHAPE(VOLUME_LOOKUP, volume_lookup),
+    SHAPE(VOLUME_GETATTR, volume_getattr),
+    SHAPE(VOLUME_READLINK, volume_readlink),
+    SHAPE(VOLUME_READ_WHOLE, volume_read_whole),
+    SHAPE(VOLUME_WRITE_WHOLE, volume_write_whole),
+    SHAPE(VOLUME_MAKE, volume_make),
+    SHAPE(VOLUME_LINK, volume_link),
+    SHAPE(VOLUME_SETATTR, volume_setattr),
+    SHAPE(VOLUME_REMOVE, volume_remove),
+    SHAPE(VOLUME_RENAME, volume_rename),
+    SHAPE(VOLUME_READ, volume_read),
+    SHAPE(VOLUME_OPEN, volume_open),
+    SHAPE(VOLUME_WRITE, volume_write),
+    SHAPE(VOLUME_COMMIT, volume_commit),
+    SHAPE(VOLUME_CLOSE, volume_close),
+    SHAPE(VOLUME_STATFS, volume_statfs),
+};
+
+void volume_fail(enum volume_verb verb, void *items, size_t count, int result)
+{
+	char *item = items;
+
+	for (size_t i = 0; i < count; i++, item += shapes[verb].size)
+		memcpy(item + shapes[verb].result, &result, sizeof(result));
+}
+
+static void list_done(struct volume_list *list)
+{
+	for (size_t i = 0; i < list->ret_count; i++) {
+		free(list->ret_entries[i].name);
+		free(list->ret_entries[i].handle);
+	}
+	free(list->ret_entries);
+	list->ret_entries = NULL;
+	list->ret_count = 0;
+	list->ret_verifier = 0;
+	list->ret_eof = false;
+}
+
+static void read_whole_done(struct volume_read_whole *read)
+{
+	blob_unref(read->ret_blob);
+	read->ret_blob = NULL;
+	read->ret_data = NULL;
+	read->ret_len = 0;
+	read->ret_before = (struct attr){0};
+	read->ret_after = (struct attr){0};
+}
+
+static void read_done(struct volume_read *read)
+{
+	blob_unref(read->ret_blob);
+	read->ret_blob = NULL;
+	read->ret_data = NULL;
+	read->ret_len = 0;
+	read->ret_eof = false;
+}
+
+static void readlink_done(struct volume_readlink *link)
+{
+	free(link->ret_target);
+	link->ret_target = NULL;
+	link->ret_attr = (struct attr){0};
+}
+
+static void statfs_done(struct volume_statfs *statfs)
+{
+	*statfs = (struct volume_statfs){.result = statfs->result};
+}
+
+/* An item that returned a handle and attributes. */
+#define HANDLE_DONE(item)                            \
+	do {                                         \
+		free((item)->ret_handle);            \
+		(item)->ret_handle = NULL;           \
+		(item)->ret_attr = (struct attr){0}; \
+	} while (0)
+
+static void item_done(enum volume_verb verb, void *item)
+{
+	switch (verb) {
+	case VOLUME_LIST:
+		list_done(item);
+		break;
+	case VOLUME_LOOKUP:
+		HANDLE_DONE((struct volume_lookup *)item);
+		break;
+	case VOLUME_GETATTR:
+		((struct volume_getattr *)item)->ret_attr = (struct attr){0};
+		break;
+	case VOLUME_READLINK:
+		readlink_done(item);
+		break;
+	case VOLUME_READ_WHOLE:
+		read_whole_done(item);
+		break;
+	case VOLUME_WRITE_WHOLE:
+		HANDLE_DONE((struct volume_write_whole *)item);
+		break;
+	case VOLUME_MAKE:
+		HANDLE_DONE((struct volume_make *)item);
+		break;
+	case VOLUME_LINK:
+		((struct volume_link *)item)->ret_attr = (struct attr){0};
+		break;
+	case VOLUME_SETATTR:
+		((struct volume_setattr *)item)->ret_attr = (struct attr){0};
+		break;
+	case VOLUME_READ:
+		read_done(item);
+		break;
+	case VOLUME_OPEN:
+		/* The file is VOLUME_CLOSE's to free. */
+		((struct volume_open *)item)->ret_file = NULL;
+		HANDLE_DONE((struct volume_open *)item);
+		break;
+	case VOLUME_WRITE:
+		((struct volume_write *)item)->ret_verifier = 0;
+		break;
+	case VOLUME_COMMIT:
+		((struct volume_commit *)item)->ret_verifier = 0;
+		break;
+	case VOLUME_STATFS:
+		statfs_done(item);
+		break;
+	case VOLUME_REMOVE:
+	case VOLUME_RENAME:
+	case VOLUME_CLOSE:
+	case VOLUME_VERBS:
+		break;
+	}
+}
+
+void volume_items_done(enum volume_verb verb, void *items, size_t count)
+{
+	char *item = items;
+
+	for (size_t i = 0; i < count; i++, item += shapes[verb].size)
+		item_done(verb, item);
+}
+
+int volume_check_name(const char *name)
+{
+	size_t len = name ? strlen(name) : 0;
+
+	if (len > VOLUME_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (len == 0 || strchr(name, '/') || !strcmp(name, ".") ||
+	    !strcmp(name, ".."))
+		return -EINVAL;
+	return 0;
+}
+
+/* --- The pool ------------------------------------------------------------ */
+
+static void run_call(struct volume *v, struct volume_call *call)
+{
+	v->backend->run(v, call->verb, call->items, call->count);
+	call->done(call);
+}
+
+static void *pool_thread(void *arg)
+{
+	struct volume_pool *pool = arg;
+	struct pool_task *task;
+
+	pthread_mutex_lock(&pool->lock);
+	for (;;) {
+		while (STAILQ_EMPTY(&pool->tasks) && !pool->closing) {
+			pool->idle++;
+			pthread_cond_wait(&pool->work, &pool->lock);
+			pool->idle--;
+		}
+		task = STAILQ_FIRST(&pool->tasks);
+		if (!task)
+			break;
+		STAILQ_REMOVE_HEAD(&pool->tasks, link);
+		pool->waiting--;
+		pthread_mutex_unlock(&pool->lock);
+		run_call(pool->volume, task->call);
+		free(task);
+		pthread_mutex_lock(&pool->lock);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+static struct volume_pool *pool_new(struct volume *v)
+{
+	size_t limit = v->info.depth > 0 ? v->info.depth : 1;
+	struct volume_pool *pool =
+	    calloc(1, sizeof(*pool) + limit * sizeof(pthread_t));
+
+	if (!pool)
+		return NULL;
+	pool->volume = v;
+	pool->limit = limit;
+	STAILQ_INIT(&pool->tasks);
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->work, NULL);
+	return pool;
+}
+
+/* Lets the threads finish what waits and ends them. */
+static void pool_free(struct volume_pool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	pool->closing = true;
+	pthread_cond_broadcast(&pool->work);
+	pthread_mutex_unlock(&pool->lock);
+	for (size_t i = 0; i < pool->count; i++)
+		pthread_join(pool->threads[i], NULL);
+	pthread_cond_destroy(&pool->work);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+/* The volume's pool, made by whoever comes first; NULL: out of memory. */
+static struct volume_pool *pool_get(struct volume *v)
+{
+	struct volume_pool *pool = __atomic_load_n(&v->pool, __ATOMIC_ACQUIRE);
+	struct volume_pool *made;
+
+	if (pool)
+		return pool;
+	made = pool_new(v);
+	if (made &&
+	    !__atomic_compare_exchange_n(&v->pool, &pool, made, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		pool_free(made);
+		return pool;
+	}
+	return made;
+}
+
+/* Makes a thread; the lock is held. True when the pool has any. */
+static bool pool_grow(struct volume_pool *pool)
+{
+	pthread_t *place = &pool->threads[pool->count];
+
+	if (pool->count < pool->limit && pool->waiting > pool->idle &&
+	    !pthread_create(place, NULL, pool_thread, pool)) {
+		pthread_setname_np(*place, "volume");
+		pool->count++;
+	}
+	return pool->count > 0;
+}
+
+/* Hands `call` to a thread. False when that cannot be. */
+static bool pool_submit(struct volume_pool *pool, struct volume_call *call)
+{
+	struct pool_task *task = malloc(sizeof(*task));
+	bool taken;
+
+	if (!task)
+		return false;
+	task->call = call;
+	pthread_mutex_lock(&pool->lock);
+	pool->waiting++;
+	taken = pool_grow(pool);
+	if (taken) {
+		STAILQ_INSERT_TAIL(&pool->tasks, task, link);
+		pthread_cond_signal(&pool->work);
+	} else {
+		pool->waiting--;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (!taken)
+		free(task);
+	return taken;
+}
+
+/* --- Calls --------------------------------------------------------------- */
+
+void volume_start(struct volume *v, struct volume_call *call)
+{
+	struct volume_pool *pool;
+
+	if (call->count == 0) {
+		call->done(call);
+		return;
+	}
+	if (v->backend->start) {
+		v->backend->start(v, call);
+		return;
+	}
+	pool = pool_get(v);
+	/* With no thread to be had, the caller's does the work. */
+	if (!pool || !pool_submit(pool, call))
+		run_call(v, call);
+}
+
+/* Somebody who waits for a call. */
+struct waiter {
+	pthread_mutex_t lock; /* guards done */
+	pthread_cond_t changed;
+	bool done;
+};
+
+static void wake_waiter(struct volume_call *call)
+{
+	struct waiter *waiter = call->user;
+
+	pthread_mutex_lock(&waiter->lock);
+	waiter->done = true;
+	pthread_cond_signal(&waiter->changed);
+	pthread_mutex_unlock(&waiter->lock);
+}
+
+void volume_run(struct volume *v, enum volume_verb verb, void *items,
+		size_t count)
+{
+	struct waiter waiter = {
+	    .lock = PTHREAD_MUTEX_INITIALIZER,
+	    .changed = PTHREAD_COND_INITIALIZER,
+	};
+	struct volume_call call = {
+	    .verb = verb,
+	    .items = items,
+	    .count = count,
+	    .done = wake_waiter,
+	    .user = &waiter,
+	};
+
+	if (count == 0)
+		return;
+	if (v->backend->run) {
+		v->backend->run(v, verb, items, count);
+		return;
+	}
+	v->backend->start(v, &call);
+	pthread_mutex_lock(&waiter.lock);
+	while (!waiter.done)
+		pthread_cond_wait(&waiter.changed, &waiter.lock);
+	pthread_mutex_unlock(&waiter.lock);
+	pthread_cond_destroy(&waiter.changed);
+	pthread_mutex_destroy(&waiter.lock);
+}
+
+void volume_cancel(struct volume *v)
+{
+	v->backend->cancel(v);
+}
+
+/* --- Life and facts ------------------------------------------------------ */
+
+int volume_open_location(const struct location *location, struct volume **ret,
+			 char *error, size_t error_size)
+{
+	switch (location->kind) {
+	case LOCATION_DIRECTORY:
+		return dir_open(location, ret, error, error_size);
+	case LOCATION_NFS:
+		return v4_open(location, ret, error, error_size);
+	}
+	snprintf(error, error_size, "%s: a location of an unknown kind",
+		 location->text);
+	return -EINVAL;
+}
+
+struct volume *volume_free(struct volume *v)
+{
+	if (v) {
+		pool_free(v->pool);
+		v->backend->free(v);
+	}
+	return NULL;
+}
+
+const struct volume_info *volume_get_info(const struct volume *v)
+{
+	return &v->info;
+}
+
+uint64_t volume_get_requests(const struct volume *v)
+{
+	return v->backend->get_requests(v);
+}
