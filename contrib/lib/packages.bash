@@ -63,7 +63,7 @@ packages_missing() {
 
 # packages_install GROUP...: installs what is missing, if anything is.
 packages_install() {
-	local missing command
+	local missing command log
 	mapfile -t missing < <(packages_missing "$@")
 	((${#missing[@]})) || return 0
 
@@ -83,12 +83,17 @@ packages_install() {
 		return 1
 	fi
 	echo "Installing: ${missing[*]}"
-	if [ "${command[0]}" = apt-get ]; then
-		export DEBIAN_FRONTEND=noninteractive
+	log=$(mktemp) || return
+	{
 		# Old lists may name packages that are no longer there.
-		apt-get update -q || echo "apt-get update failed, going on" >&2
-	fi
-	"${command[@]}" </dev/null || return
+		[ "${command[0]}" = dnf ] || apt-get update
+		DEBIAN_FRONTEND=noninteractive "${command[@]}"
+	} >"$log" 2>&1 </dev/null || {
+		tail -n 40 "$log"
+		echo "This failed: ${command[*]}" >&2
+	}
+	rm -f "$log"
+
 	mapfile -t missing < <(packages_missing "$@")
 	((${#missing[@]} == 0)) || {
 		echo "Still missing: ${missing[*]}" >&2
