@@ -136,7 +136,8 @@ static const char version_1_views[] =
     "e.uid AS uid,"
     "e.gid AS gid," TIME_TEXT(
 	"e.mtime_ns") " AS mtime,"
-		      "lower(hex(e.digest)) AS digest,"
+		      "CASE WHEN e.digest IS NOT NULL THEN "
+		      "lower(hex(e.digest)) END AS digest,"
 		      "CASE WHEN e.error = 0 THEN NULL ELSE coalesce(x.text,"
 		      " 'error ' || e.error) END AS error,"
 		      "CASE e.phase WHEN 1 THEN 'list' WHEN 2 THEN 'read' WHEN "
