@@ -56,6 +56,7 @@ struct call {
 	struct compound *compound; /* the caller's; not touched until done */
 	void (*done)(struct call *call);
 	void *user;
+	bool foreground; /* goes before others that wait */
 
 	int result;
 	bool again;

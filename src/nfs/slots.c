@@ -61,6 +61,7 @@ struct slot *slots_take(struct slots *s, struct call *call)
 	slot->sends = 0;
 	slot->delays = 0;
 	slot->unsent = true;
+	slot->resting = false;
 	slot->header.len = 0;
 	slot->header.failed = false;
 	return slot;

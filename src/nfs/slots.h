@@ -26,6 +26,7 @@ struct slot {
 	unsigned sends;    /* how often it was sent in whole */
 	unsigned delays;   /* how often the server said: later */
 	bool unsent;       /* waits to be sent, or is sent in part */
+	bool resting;      /* waits to be sent again later */
 	int64_t sent_ns;   /* when it was sent in whole the last time */
 	struct xdr_out header;
 };
