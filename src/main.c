@@ -1,8 +1,61 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * efsbridge - moves one NFS file system to another while people keep working.
+ */
+#include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 
-int main(void)
+#include "base/log.h"
+#include "command.h"
+#include "options.h"
+
+/* Buffers of file data are taken and given back all the time: keep them in
+ * the heap, where their pages stay warm, instead of mapping each anew. */
+#define KEEP_BYTES (64 * 1024 * 1024)
+
+static void set_up_process(void)
 {
-	puts("efsbridge " PACKAGE_VERSION);
-	return 0;
+	sigset_t set;
+
+	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+	signal(SIGPIPE, SIG_IGN);
+	/* For every thread: the main thread waits for them. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static void set_up_log(const struct options *o)
+{
+	if (o->verbose)
+		log_set_level(o->verbose > 1 ? LOG_DEBUG : LOG_INFO);
+	else if (o->quiet)
+		log_set_level(LOG_ERROR);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+
+	if (options_parse(argc, argv, &o) < 0)
+		return EXIT_USAGE;
+	switch (o.command) {
+	case COMMAND_SYNC:
+		set_up_process();
+		set_up_log(&o);
+		return (int)command_sync(&o);
+	case COMMAND_VERSION:
+		puts("efsbridge " PACKAGE_VERSION);
+		break;
+	case COMMAND_HELP:
+	case COMMAND_SYNC_HELP:
+		options_print_help(o.command);
+		break;
+	}
+	return EXIT_DONE;
 }

@@ -197,6 +197,14 @@ static int drop(struct manifest *m, enum manifest_item_kind kind,
 	return manifest_writer_put(m->writer, &like);
 }
 
+int manifest_drop_links(struct manifest *m, uint64_t destination_fileid)
+{
+	struct manifest_item item = {.kind = ITEM_DROP_LINKS,
+				     .directory = destination_fileid};
+
+	return manifest_writer_put(m->writer, &item);
+}
+
 int manifest_drop(struct manifest *m, uint64_t directory, const char *name)
 {
 	return drop(m, ITEM_DROP, directory, name);

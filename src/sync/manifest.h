@@ -125,6 +125,9 @@ int manifest_drop(struct manifest *m, uint64_t directory, const char *name);
  */
 int manifest_drop_tree(struct manifest *m, uint64_t directory,
 		       const char *name);
+/* Drops the rows of all names of the hard link that has this file id on the
+ * destination. */
+int manifest_drop_links(struct manifest *m, uint64_t destination_fileid);
 int manifest_drop_partial(struct manifest *m, uint64_t directory,
 			  const char *name);
 

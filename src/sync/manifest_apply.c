@@ -24,6 +24,7 @@ enum statement {
 	DROP_ROW,
 	DROP_PARTIAL,
 	FIND_DIRECTORY,
+	DROP_LINKS,
 	DROP_TREE_ROWS,
 	DROP_TREE_PARTIALS,
 	DROP_TREE_DIRECTORIES,
@@ -57,6 +58,8 @@ static const char *const statements[STATEMENTS] = {
     [DROP_PARTIAL] = "DELETE FROM partial WHERE directory = ?1 AND name = ?2",
     [FIND_DIRECTORY] = "SELECT id FROM directory"
 		       " WHERE parent = ?1 AND name = ?2",
+    [DROP_LINKS] = "DELETE FROM entry WHERE destination_fileid = ?1"
+		   " AND nlink > 1",
     [DROP_TREE_ROWS] = TREE "DELETE FROM entry"
 			    " WHERE directory IN (SELECT id FROM tree)",
     [DROP_TREE_PARTIALS] = TREE "DELETE FROM partial"
@@ -219,6 +222,10 @@ static int apply_one(struct manifest_apply *a, const struct manifest_item *item)
 		return put_directory(a, item);
 	case ITEM_DROP:
 		return run_keyed(a, DROP_ROW, item);
+	case ITEM_DROP_LINKS:
+		sqlite3_bind_int64(a->stmt[DROP_LINKS], 1,
+				   (sqlite3_int64)item->directory);
+		return run(a, DROP_LINKS);
 	case ITEM_DROP_TREE:
 		return drop_tree(a, item);
 	case ITEM_DROP_PARTIAL:

@@ -137,6 +137,7 @@ enum manifest_item_kind {
 	ITEM_DIRECTORY,
 	ITEM_DROP,
 	ITEM_DROP_TREE,
+	ITEM_DROP_LINKS, /* `directory` is the file id */
 	ITEM_DROP_PARTIAL,
 	ITEM_BEGIN,
 	ITEM_END,

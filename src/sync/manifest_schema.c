@@ -88,6 +88,8 @@ static const char version_1_tables[] =
     ") WITHOUT ROWID;"
     "CREATE INDEX entry_failed ON entry (execution, directory)"
     " WHERE state = 3;"
+    "CREATE INDEX entry_links ON entry (destination_fileid)"
+    " WHERE nlink > 1;"
 
     "CREATE TABLE partial ("
     "directory INTEGER NOT NULL CHECK (directory > 0),"

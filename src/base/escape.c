@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/escape.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The smallest code point that needs a sequence of this length: shorter ones
+ * are overlong and not UTF-8 (RFC 3629). */
+static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+
+size_t escape_utf8_length(const char *s)
+{
+	const uint8_t *b = (const uint8_t *)s;
+	uint32_t code;
+	size_t len;
+
+	if (b[0] < 0x80)
+		return b[0] ? 1 : 0;
+	if (b[0] >= 0xc2 && b[0] <= 0xdf)
+		len = 2;
+	else if ((b[0] & 0xf0) == 0xe0)
+		len = 3;
+	else if (b[0] >= 0xf0 && b[0] <= 0xf4)
+		len = 4;
+	else
+		return 0;
+	code = b[0] & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((b[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (b[i] & 0x3f);
+	}
+	if (code < smallest[len] || code > 0x10ffff ||
+	    (code >= 0xd800 && code <= 0xdfff))
+		return 0;
+	return len;
+}
+
+char *escape_name(const char *s)
+{
+	char *text = malloc(4 * strlen(s) + 1);
+	char *to = text;
+
+	if (!text)
+		return NULL;
+	while (*s) {
+		size_t len = escape_utf8_length(s);
+
+		if (*s == '\n' || *s == '\t' || *s == '\\') {
+			*to++ = '\\';
+			*to++ = *s == '\n' ? 'n' : *s == '\t' ? 't' : '\\';
+			s++;
+		} else if (len == 0 || (uint8_t)*s < ' ' || *s == 0x7f) {
+			to += sprintf(to, "\\%03o", (uint8_t)*s++);
+		} else {
+			to = mempcpy(to, s, len);
+			s += len;
+		}
+	}
+	*to = '\0';
+	return text;
+}
+
+char *escape_json(const char *s)
+{
+	char *text = malloc(6 * strlen(s) + 3);
+	char *to = text;
+
+	if (!text)
+		return NULL;
+	*to++ = '"';
+	while (*s) {
+		size_t len = escape_utf8_length(s);
+
+		if (*s == '"' || *s == '\\') {
+			*to++ = '\\';
+			*to++ = *s++;
+		} else if (len == 0) {
+			to = mempcpy(to, "\\ufffd", 6);
+			s++;
+		} else if ((uint8_t)*s < ' ' || *s == 0x7f) {
+			to += sprintf(to, "\\u%04x", (uint8_t)*s++);
+		} else {
+			to = mempcpy(to, s, len);
+			s += len;
+		}
+	}
+	*to++ = '"';
+	*to = '\0';
+	return text;
+}

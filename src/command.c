@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The main thread waits for signals and draws the progress; a worker thread
+ * opens both sides and runs the engine. So a signal is answered at once
+ * whatever the worker waits for.
+ */
+#include "command.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "options.h"
+#include "progress.h"
+#include "sync/manifest.h"
+#include "sync/task.h"
+#include "volume/location.h"
+#include "volume/volume.h"
+
+#define ERROR_SIZE 1024
+
+/* How often the progress is drawn. */
+#define TICK_NS (200 * NS_PER_MS)
+
+/* How long batches in flight may take to end after an interrupt. */
+#define PATIENCE_NS (500 * NS_PER_MS)
+
+struct session {
+	const struct options *options;
+	struct location *location[SIDES];
+	struct volume *volume[SIDES];
+	struct task *task;
+	struct manifest *manifest;
+	struct engine *_Atomic engine; /* once it runs */
+	struct progress *progress;
+	_Atomic bool interrupted;
+	_Atomic bool ended; /* the worker is through */
+	enum exit_status status;
+};
+
+static int parse_locations(struct session *s)
+{
+	char error[ERROR_SIZE];
+
+	for (int side = 0; side < SIDES; side++) {
+		const char *text = s->options->location[side];
+
+		if (location_parse(text, &s->location[side], error,
+				   sizeof(error)) < 0) {
+			log_error("%s '%s': %s", side_name((enum side)side),
+				  text, error);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/* True when `inner` is `outer` or lies below it. */
+static bool is_within(const char *inner, const char *outer)
+{
+	size_t len = strlen(outer);
+
+	if (!strcmp(outer, "/"))
+		return true;
+	return !strncmp(inner, outer, len) &&
+	       (inner[len] == '\0' || inner[len] == '/');
+}
+
+/* A tree cannot be copied into itself. */
+static int check_apart(const struct session *s)
+{
+	const struct location *a = s->location[SOURCE];
+	const struct location *b = s->location[DESTINATION];
+	char *path[SIDES];
+	bool nested;
+
+	if (a->kind != b->kind)
+		return 0;
+	if (a->kind == LOCATION_NFS &&
+	    (strcasecmp(a->host, b->host) || a->port != b->port))
+		return 0;
+	for (int side = 0; side < SIDES; side++)
+		path[side] = a->kind == LOCATION_DIRECTORY
+				 ? realpath(s->location[side]->path, NULL)
+				 : strdup(s->location[side]->path);
+	nested = path[SOURCE] && path[DESTINATION] &&
+		 (is_within(path[SOURCE], path[DESTINATION]) ||
+		  is_within(path[DESTINATION], path[SOURCE]));
+	free(path[SOURCE]);
+	free(path[DESTINATION]);
+	if (!nested)
+		return 0;
+	log_error("source and destination are the same or one lies inside "
+		  "the other: give two separate trees");
+	return -EINVAL;
+}
+
+static bool is_interrupted(void *user)
+{
+	return atomic_load(&((struct session *)user)->interrupted);
+}
+
+static const char *local_path(const struct session *s, enum side side)
+{
+	const struct location *l = s->location[side];
+
+	return l->kind == LOCATION_DIRECTORY ? l->path : NULL;
+}
+
+static enum exit_status open_task(struct session *s)
+{
+	struct task_options t = {
+	    .state = s->options->state,
+	    .name = s->options->task,
+	    .source_text = s->location[SOURCE]->text,
+	    .destination_text = s->location[DESTINATION]->text,
+	    .source_dir = local_path(s, SOURCE),
+	    .destination_dir = local_path(s, DESTINATION),
+	    .cancelled = is_interrupted,
+	    .user = s,
+	};
+	char error[ERROR_SIZE];
+	int r;
+
+	r = task_open(&t, &s->task, error, sizeof(error));
+	if (r == 0)
+		r = manifest_open(task_get_directory(s->task), t.source_text,
+				  t.destination_text, &s->manifest, error,
+				  sizeof(error));
+	if (r == 0)
+		return EXIT_DONE;
+	if (r == -ECANCELED)
+		return EXIT_INTERRUPTED;
+	log_error("%s", error);
+	return EXIT_USAGE;
+}
+
+static enum exit_status open_volumes(struct session *s)
+{
+	char error[ERROR_SIZE];
+
+	for (int side = 0; side < SIDES; side++) {
+		if (volume_open_location(s->location[side], &s->volume[side],
+					 error, sizeof(error)) < 0) {
+			log_error("%s %s: %s", side_name((enum side)side),
+				  s->location[side]->text, error);
+			return EXIT_UNREACHABLE;
+		}
+	}
+	return EXIT_DONE;
+}
+
+static void say_why(const struct session *s, const struct engine *e)
+{
+	enum side side;
+	int error = engine_get_stop(e, &side);
+	const char *where =
+	    side < SIDES ? s->location[side]->text : "this machine";
+	const char *what = side < SIDES ? side_name(side) : "local";
+
+	switch (error) {
+	case 0:
+	case -ECANCELED:
+		break;
+	case -ENOTCONN:
+	case -ETIMEDOUT:
+		log_error("%s %s: lost, it did not answer any more: see that "
+			  "it is up and run again, what is done is kept",
+			  what, where);
+		break;
+	case -ENOSPC:
+	case -EDQUOT:
+		log_error("%s %s: full: make room and run again, what is done "
+			  "is kept",
+			  what, where);
+		break;
+	case -EROFS:
+		log_error("%s %s: read-only: export it read-write", what,
+			  where);
+		break;
+	default:
+		log_error("%s %s: %s: stopped, what is done is kept", what,
+			  where, strerror(-error));
+	}
+}
+
+static enum exit_status exit_status_of(const struct engine *e,
+				       enum engine_status status)
+{
+	enum side side;
+
+	switch (status) {
+	case ENGINE_SUCCESS:
+		return EXIT_DONE;
+	case ENGINE_FAILURES:
+		return EXIT_FAILED;
+	case ENGINE_LOST:
+		return EXIT_UNREACHABLE;
+	case ENGINE_STOPPED:
+		engine_get_stop(e, &side);
+		return EXIT_FAILED;
+	case ENGINE_CANCELLED:
+		return EXIT_INTERRUPTED;
+	}
+	return EXIT_FAILED;
+}
+
+static enum exit_status run_engine(struct session *s)
+{
+	struct engine_setup setup = {
+	    .volume = {s->volume[SOURCE], s->volume[DESTINATION]},
+	    .location = {s->location[SOURCE]->text,
+			 s->location[DESTINATION]->text},
+	    .manifest = s->manifest,
+	    .spill_directory = task_get_directory(s->task),
+	    .options = &s->options->sync,
+	};
+	enum engine_status status;
+	struct engine *e;
+	int r;
+
+	r = engine_new(&setup, &e);
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return EXIT_USAGE;
+	}
+	atomic_store(&s->engine, e);
+	if (atomic_load(&s->interrupted))
+		engine_cancel(e);
+	status = engine_run(e);
+	say_why(s, e);
+	s->status = exit_status_of(e, status);
+	progress_finish(s->progress, e, status);
+	if (s->options->json) {
+		char *text = engine_get_summary(e, status);
+
+		puts(text ? text : "{}");
+		free(text);
+	}
+	return s->status;
+}
+
+static void *worker_main(void *arg)
+{
+	struct session *s = arg;
+
+	pthread_setname_np(pthread_self(), "sync");
+	s->status = open_task(s);
+	if (s->status == EXIT_DONE)
+		s->status = open_volumes(s);
+	if (s->status == EXIT_DONE)
+		s->status = run_engine(s);
+	atomic_store(&s->ended, true);
+	kill(getpid(), SIGUSR2);
+	return NULL;
+}
+
+/*
+ * One interrupt ends the run cleanly, within half a second: then, or at the
+ * second one, what is in flight is cut off.
+ */
+static void interrupt(struct session *s, int64_t *deadline_ns)
+{
+	struct engine *e = atomic_load(&s->engine);
+
+	if (!atomic_exchange(&s->interrupted, true)) {
+		log_notice("interrupted: ending, run the same command to go "
+			   "on");
+		*deadline_ns = clock_now_ns() + PATIENCE_NS;
+		if (e)
+			engine_cancel(e);
+	} else {
+		*deadline_ns = clock_now_ns();
+	}
+}
+
+/* Nothing is in flight before the engine exists: nothing to wait for. */
+static void cut_off(struct session *s, int64_t *deadline_ns)
+{
+	struct engine *e = atomic_load(&s->engine);
+
+	if (!e)
+		_exit(EXIT_INTERRUPTED);
+	engine_cancel(e);
+	*deadline_ns = INT64_MAX;
+}
+
+static void watch(struct session *s)
+{
+	struct timespec tick = clock_split_ns(TICK_NS);
+	int64_t deadline_ns = INT64_MAX;
+	struct engine *e;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	while (!atomic_load(&s->ended)) {
+		int sig = sigtimedwait(&set, NULL, &tick);
+
+		e = atomic_load(&s->engine);
+		if (sig == SIGINT || sig == SIGTERM)
+			interrupt(s, &deadline_ns);
+		else if (sig == SIGUSR1 && e)
+			progress_print(s->progress, e);
+		else if (e && !atomic_load(&s->ended))
+			progress_update(s->progress, e);
+		if (clock_now_ns() >= deadline_ns)
+			cut_off(s, &deadline_ns);
+	}
+}
+
+static void session_done(struct session *s)
+{
+	struct engine *e = atomic_load(&s->engine);
+	int r;
+
+	engine_free(e);
+	r = manifest_close(s->manifest);
+	if (r < 0) {
+		log_error("manifest: %s: the last records are lost, their "
+			  "files are compared again next time",
+			  strerror(-r));
+		if (s->status == EXIT_DONE)
+			s->status = EXIT_FAILED;
+	}
+	for (int side = 0; side < SIDES; side++) {
+		volume_free(s->volume[side]);
+		location_free(s->location[side]);
+	}
+	task_free(s->task);
+	progress_free(s->progress);
+}
+
+enum exit_status command_sync(const struct options *o)
+{
+	struct session s = {.options = o, .status = EXIT_USAGE};
+	pthread_t worker;
+
+	s.progress = progress_new(!o->quiet && isatty(STDERR_FILENO));
+	if (!s.progress)
+		return EXIT_USAGE;
+	if (parse_locations(&s) == 0 && check_apart(&s) == 0) {
+		if (pthread_create(&worker, NULL, worker_main, &s) == 0) {
+			watch(&s);
+			pthread_join(worker, NULL);
+		} else {
+			log_error("cannot start a thread");
+		}
+	}
+	session_done(&s);
+	return s.status;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "sync/complete.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/escape.h"
+#include "base/log.h"
+#include "sync/metadata.h"
+#include "sync/reason.h"
+#include "sync/state.h"
+
+/* An error of the manifest's writer ends the run: without a record, nothing
+ * that follows could be trusted. */
+static void put_row(struct engine *e, const struct manifest_row *row)
+{
+	int r;
+
+	if (e->options.dry_run)
+		return;
+	r = manifest_put(e->manifest, row);
+	if (r < 0 && !atomic_exchange(&e->stop_error, r)) {
+		atomic_store(&e->stop_side, SIDES);
+		log_error("manifest: cannot write it (%s): stopping; make room "
+			  "in the state directory and run again",
+			  strerror(-r));
+	}
+}
+
+static void end_item(struct engine *e, struct item *i)
+{
+	struct dirnode *d = i->dir;
+
+	if (i->plan.action == PLAN_COPY || i->plan.action == PLAN_COMPARE)
+		engine_count(e, COUNT_DONE_BYTES,
+			     i->attr[SOURCE].type == ENTRY_FILE
+				 ? i->attr[SOURCE].size
+				 : 0);
+	item_free(i);
+	engine_drop_directory(e, d);
+}
+
+/* The path as it may be shown. */
+static char *path_text(const struct dirnode *d, const char *name)
+{
+	char *path = dirnode_path(d, name);
+	char *text = path ? escape_name(path) : NULL;
+
+	free(path);
+	return text;
+}
+
+static void say(const struct item *i, const char *what)
+{
+	char *path;
+
+	if (log_get_level() < LOG_INFO)
+		return;
+	path = path_text(i->dir, i->name);
+	log_info("%s %s%s%s", what, path ? path : "?",
+		 i->plan.reason ? ": " : "", plan_reason_text(i->plan.reason));
+	free(path);
+}
+
+static void release_group(struct engine *e, struct item *i,
+			  enum entry_state state, struct item_list *released)
+{
+	struct link_leader leader = {
+	    .handle = i->handle[DESTINATION],
+	    .fileid = i->attr[DESTINATION].fileid,
+	    .state = state,
+	    .has_digest = i->has_digest,
+	    .digest = i->digest,
+	};
+
+	/* When the spill fails, the others are copied one by one: they are
+	 * met again and one of them leads. */
+	if (links_done(e->links, i, &leader, released) < 0)
+		links_failed(e->links, i, released);
+	i->leads = false;
+}
+
+void complete_done(struct engine *e, struct item *i, enum entry_state state,
+		   struct item_list *released)
+{
+	struct manifest_row row = {
+	    .directory = i->dir->id,
+	    .name = i->name,
+	    .state = state,
+	    .type = i->attr[SOURCE].type,
+	    .source = i->attr[SOURCE],
+	    .destination_fileid = i->attr[DESTINATION].fileid,
+	    .has_digest = i->has_digest,
+	    .digest = i->digest,
+	    .execution = e->execution,
+	};
+
+	i->flags |= metadata_skipped(e, &i->attr[SOURCE], &i->attr[DESTINATION]);
+	row.flags = i->flags;
+	if (row.flags & (ROW_NO_OWNER | ROW_NO_MODE | ROW_NO_TIMES))
+		engine_count(e, COUNT_METADATA_SKIPPED, 1);
+	if (i->plan.action != PLAN_UNCHANGED || !i->recorded)
+		put_row(e, &row);
+	if (i->plan.action != PLAN_UNCHANGED)
+		say(i, plan_action_name(i->plan.action));
+	if (i->leads)
+		release_group(e, i, state, released);
+	end_item(e, i);
+}
+
+void complete_record_failure(struct engine *e, struct dirnode *d,
+			     const char *name, const struct attr *source,
+			     int error, enum entry_phase phase, enum side side)
+{
+	struct manifest_row row = {
+	    .directory = d->id,
+	    .name = name,
+	    .state = STATE_FAILED,
+	    .type = source->type,
+	    .source = *source,
+	    .error = error,
+	    .phase = phase,
+	    .execution = e->execution,
+	};
+	char *path = path_text(d, name);
+
+	engine_count(e, COUNT_FAILED, 1);
+	put_row(e, &row);
+	log_info("failed %s: %s: %s", path ? path : "?", side_name(side),
+		 reason_text(error, phase));
+	if (e->options.dry_run)
+		log_error("%s: %s: %s", path ? path : "?", side_name(side),
+			  reason_text(error, phase));
+	free(path);
+}
+
+void complete_failed(struct engine *e, struct item *i, int error,
+		     enum entry_phase phase, enum side side,
+		     struct item_list *released)
+{
+	if (engine_stops_for(e, error, side)) {
+		complete_abandoned(e, i);
+		return;
+	}
+	complete_record_failure(e, i->dir, i->name, &i->attr[SOURCE], error,
+				phase, side);
+	if (i->leads)
+		links_failed(e->links, i, released);
+	end_item(e, i);
+}
+
+void complete_vanished(struct engine *e, struct item *i,
+		       struct item_list *released)
+{
+	engine_count(e, COUNT_VANISHED, 1);
+	say(i, "vanished");
+	if (i->leads)
+		links_failed(e->links, i, released);
+	end_item(e, i);
+}
+
+void complete_skipped(struct engine *e, struct item *i)
+{
+	struct manifest_row row = {
+	    .directory = i->dir->id,
+	    .name = i->name,
+	    .state = STATE_SKIPPED,
+	    .type = i->attr[SOURCE].type,
+	    .source = i->attr[SOURCE],
+	    .error = -EOPNOTSUPP,
+	    .execution = e->execution,
+	};
+
+	put_row(e, &row);
+	engine_count(e, COUNT_SKIPPED, 1);
+	say(i, "skipped");
+	end_item(e, i);
+}
+
+void complete_abandoned(struct engine *e, struct item *i)
+{
+	struct item_list waiters = TAILQ_HEAD_INITIALIZER(waiters);
+	struct item *w;
+
+	if (i->leads)
+		links_failed(e->links, i, &waiters);
+	end_item(e, i);
+	while ((w = TAILQ_FIRST(&waiters))) {
+		TAILQ_REMOVE(&waiters, w, link);
+		end_item(e, w);
+	}
+}

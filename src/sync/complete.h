@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * complete - the ends an item can come to. Each records, counts, releases
+ * what waited for the item, drops its directory's pending and frees it.
+ *
+ * `released` receives the other names of a hard link group whose leader the
+ * item was; its owner (a lane or a scanner) carries them on.
+ *
+ * Thread rule: any thread; the item is gone afterwards.
+ */
+#ifndef SYNC_COMPLETE_H
+#define SYNC_COMPLETE_H
+
+#include "sync/item.h"
+#include "sync/side.h"
+
+struct engine;
+
+/*
+ * It is on the destination as on the source: copied, or found so. The
+ * destination's attributes are in attr[DESTINATION], its handle in
+ * handle[DESTINATION], the digest in the item.
+ */
+void complete_done(struct engine *e, struct item *i, enum entry_state state,
+		   struct item_list *released);
+
+/*
+ * It failed with `error` on `side`. An error that concerns the whole run
+ * (engine_stops_for) ends it without a record instead.
+ */
+void complete_failed(struct engine *e, struct item *i, int error,
+		     enum entry_phase phase, enum side side,
+		     struct item_list *released);
+
+/* It is gone from the source. */
+void complete_vanished(struct engine *e, struct item *i,
+		       struct item_list *released);
+
+/* A kind that is never copied. */
+void complete_skipped(struct engine *e, struct item *i);
+
+/* The run is ending: the next one will see to it. */
+void complete_abandoned(struct engine *e, struct item *i);
+
+/* Says and records that directory `d` or entry `name` in it failed, where
+ * there is no item. */
+void complete_record_failure(struct engine *e, struct dirnode *d,
+			     const char *name, const struct attr *source,
+			     int error, enum entry_phase phase,
+			     enum side side);
+
+#endif

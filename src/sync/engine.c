@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One execution: start the threads, put the root on the stack, wait until it
+ * is finished; then visit the directories with failed entries once more; end.
+ *
+ * Ending early: whoever meets an error that concerns the whole run calls
+ * engine_stop(). From then on scanners drop directories, lanes abandon items,
+ * the finisher only frees; everything drains through the same paths as in a
+ * run that ends well, and the threads are joined in the order in which they
+ * feed each other. What was abandoned has no record, so the next run sees to
+ * it.
+ */
+#include "sync/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sync/finish.h"
+#include "sync/lane.h"
+#include "sync/metadata.h"
+#include "sync/retry.h"
+#include "sync/scan.h"
+#include "sync/state.h"
+#include "sync/summary.h"
+
+/* Bytes of file data in memory at once, over all lanes. */
+#define BUDGET_BYTES (96 * 1024 * 1024)
+
+/* Batches that wait between scanners and lanes. */
+#define QUEUE_MAX 128
+
+#define LANES_MAX    128
+#define SCANNERS_MIN 2
+#define SCANNERS_MAX 12
+
+int engine_new(const struct engine_setup *setup, struct engine **ret)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	const struct sync_options *o = setup->options;
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	for (int side = 0; side < SIDES; side++) {
+		e->volume[side] = setup->volume[side];
+		e->location[side] = setup->location[side];
+	}
+	e->manifest = setup->manifest;
+	e->spill_directory = setup->spill_directory;
+	e->options = *o;
+	e->preserve = (o->no_owner ? 0 : ATTR_SET_OWNER) |
+		      (o->no_mode ? 0 : ATTR_SET_MODE) |
+		      (o->no_times ? 0 : ATTR_SET_MTIME);
+	tempname_init(&e->tempname, setup->location[SOURCE],
+		      setup->location[DESTINATION]);
+	TAILQ_INIT(&e->finish_list);
+	pthread_mutex_init(&e->finish_lock, NULL);
+	pthread_cond_init(&e->finish_changed, NULL);
+	atomic_init(&e->stop_side, SIDES);
+	e->work_items =
+	    volume_get_info(e->volume[DESTINATION])->whole_items ?: 1;
+	e->work = queue_new(QUEUE_MAX);
+	e->budget = budget_new(BUDGET_BYTES);
+	r = e->work && e->budget ? 0 : -ENOMEM;
+	if (r == 0)
+		r = dirstack_new(e->spill_directory, &e->stack);
+	if (r == 0)
+		r = links_new(e->spill_directory, &e->links);
+	if (r < 0) {
+		engine_free(e);
+		return r;
+	}
+	*ret = e;
+	return 0;
+}
+
+struct engine *engine_free(struct engine *e)
+{
+	if (!e)
+		return NULL;
+	dirstack_free(e->stack);
+	queue_free(e->work);
+	budget_free(e->budget);
+	links_free(e->links);
+	free(e->partials);
+	pthread_cond_destroy(&e->finish_changed);
+	pthread_mutex_destroy(&e->finish_lock);
+	free(e);
+	return NULL;
+}
+
+static void wake_waiters(struct engine *e)
+{
+	pthread_mutex_lock(&e->finish_lock);
+	pthread_cond_broadcast(&e->finish_changed);
+	pthread_mutex_unlock(&e->finish_lock);
+}
+
+void engine_stop(struct engine *e, int error, enum side side)
+{
+	int none = 0;
+
+	if (atomic_compare_exchange_strong(&e->stop_error, &none, error))
+		atomic_store(&e->stop_side, (int)side);
+	wake_waiters(e);
+}
+
+bool engine_stops_for(struct engine *e, int error, enum side side)
+{
+	switch (error) {
+	case -ECANCELED:
+		if (!engine_is_stopping(e))
+			engine_stop(e, error, side);
+		return true;
+	case -ENOTCONN:
+	case -ETIMEDOUT:
+	case -ENOMEM:
+		engine_stop(e, error, side);
+		return true;
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EROFS:
+		if (side == DESTINATION)
+			engine_stop(e, error, side);
+		return side == DESTINATION;
+	default:
+		return false;
+	}
+}
+
+void engine_cancel(struct engine *e)
+{
+	if (atomic_exchange(&e->cancelled, true))
+		for (int side = 0; side < SIDES; side++)
+			volume_cancel(e->volume[side]);
+	wake_waiters(e);
+}
+
+int engine_get_stop(const struct engine *e, enum side *ret_side)
+{
+	*ret_side = (enum side)atomic_load(&e->stop_side);
+	return atomic_load(&e->stop_error);
+}
+
+const struct counters *engine_get_counters(const struct engine *e)
+{
+	return &e->counters;
+}
+
+enum engine_phase engine_get_phase(const struct engine *e)
+{
+	return atomic_load(&e->phase);
+}
+
+bool engine_is_scanned(const struct engine *e)
+{
+	return atomic_load(&e->phase) != ENGINE_STARTING &&
+	       atomic_load(&e->scanning) == 0;
+}
+
+int64_t engine_get_elapsed_ns(const struct engine *e)
+{
+	return e->started_ns ? clock_now_ns() - e->started_ns : 0;
+}
+
+uint64_t engine_get_execution(const struct engine *e)
+{
+	return e->execution;
+}
+
+char *engine_get_summary(const struct engine *e, enum engine_status status)
+{
+	return summary_json(e, status);
+}
+
+/* Temporary files of large files that an earlier run may go on with. */
+static int note_partial(const char *path, const struct manifest_partial *p,
+			void *user)
+{
+	struct engine *e = user;
+	char(*grown)[TEMPNAME_SIZE] =
+	    reallocarray(e->partials, e->partial_count + 1, TEMPNAME_SIZE);
+
+	(void)path;
+	if (!grown)
+		return -ENOMEM;
+	e->partials = grown;
+	if (strlen(p->temp_name) < TEMPNAME_SIZE)
+		strcpy(e->partials[e->partial_count++], p->temp_name);
+	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int load_partials(struct engine *e)
+{
+	struct manifest_reader *reader = manifest_reader_new(e->manifest);
+	int r;
+
+	if (!reader)
+		return -ENOMEM;
+	r = manifest_each_partial(reader, note_partial, e);
+	manifest_reader_free(reader);
+	if (e->partial_count > 0)
+		qsort(e->partials, e->partial_count, TEMPNAME_SIZE,
+		      compare_names);
+	return r;
+}
+
+/* The attributes of both roots as they are now. */
+static int get_roots(struct engine *e, struct attr attr[SIDES])
+{
+	for (int side = 0; side < SIDES; side++) {
+		struct volume_getattr item = {
+		    .handle = volume_get_info(e->volume[side])->root};
+
+		volume_run(e->volume[side], VOLUME_GETATTR, &item, 1);
+		if (item.result < 0) {
+			engine_stop(e, item.result, (enum side)side);
+			return item.result;
+		}
+		attr[side] = item.ret_attr;
+	}
+	return 0;
+}
+
+void engine_push_root(struct engine *e, struct dirnode *d)
+{
+	pthread_mutex_lock(&e->finish_lock);
+	e->roots++;
+	pthread_mutex_unlock(&e->finish_lock);
+	atomic_fetch_add(&e->scanning, 1);
+	dirstack_push(e->stack, d);
+}
+
+static int push_root(struct engine *e)
+{
+	struct handle *handle[SIDES];
+	struct attr attr[SIDES];
+	struct dirnode *root;
+	int r;
+
+	r = get_roots(e, attr);
+	if (r < 0)
+		return r;
+	for (int side = 0; side < SIDES; side++)
+		handle[side] =
+		    handle_dup(volume_get_info(e->volume[side])->root);
+	root = handle[SOURCE] && handle[DESTINATION]
+		   ? dirnode_new(NULL, NULL, handle[SOURCE],
+				 handle[DESTINATION])
+		   : NULL;
+	if (!root) {
+		free(handle[SOURCE]);
+		free(handle[DESTINATION]);
+		engine_stop(e, -ENOMEM, SIDES);
+		return -ENOMEM;
+	}
+	root->id = MANIFEST_ROOT;
+	root->attr[SOURCE] = attr[SOURCE];
+	root->attr[DESTINATION] = attr[DESTINATION];
+	engine_push_root(e, root);
+	return 0;
+}
+
+/* What is not told but known: how many threads suit the round trip. */
+static unsigned lane_count(const struct engine *e)
+{
+	unsigned depth = volume_get_info(e->volume[DESTINATION])->depth;
+	unsigned other = volume_get_info(e->volume[SOURCE])->depth;
+
+	if (e->options.jobs)
+		return e->options.jobs;
+	if (other > depth)
+		depth = other;
+	return depth < 4 ? 4 : depth > LANES_MAX ? LANES_MAX : depth;
+}
+
+static unsigned scanner_count(unsigned lanes)
+{
+	unsigned n = lanes / 8;
+
+	return n < SCANNERS_MIN	  ? SCANNERS_MIN
+	       : n > SCANNERS_MAX ? SCANNERS_MAX
+				  : n;
+}
+
+static void run_passes(struct engine *e)
+{
+	atomic_store(&e->phase, ENGINE_RUNNING);
+	if (push_root(e) < 0)
+		return;
+	finish_wait(e);
+	if (engine_is_stopping(e) || e->options.dry_run ||
+	    counters_get(&e->counters, COUNT_FAILED) == 0)
+		return;
+	atomic_store(&e->phase, ENGINE_RETRYING);
+	retry_failed(e);
+	finish_wait(e);
+}
+
+/* The threads of a run: 0, or a negative errno when they cannot be had. */
+static int run_threads(struct engine *e)
+{
+	unsigned count = lane_count(e);
+	struct scanners *scanners = NULL;
+	struct lanes *lanes = NULL;
+	pthread_t finisher;
+	int r;
+
+	r = finish_start(e, &finisher);
+	if (r < 0)
+		return r;
+	r = lane_start(e, count, &lanes);
+	if (r == 0)
+		r = scan_start(e, scanner_count(count), &scanners);
+	if (r == 0)
+		run_passes(e);
+	atomic_store(&e->phase, ENGINE_ENDING);
+	dirstack_close(e->stack);
+	scan_join(scanners);
+	queue_close(e->work);
+	lane_join(lanes);
+	finish_join(e, finisher);
+	return r;
+}
+
+static int prepare(struct engine *e)
+{
+	struct manifest_execution x = {0};
+	int r;
+
+	e->started_ns = clock_now_ns();
+	e->started_wall_ns = clock_wall_ns();
+	r = load_partials(e);
+	if (r == 0 && !e->options.dry_run) {
+		r = manifest_begin(e->manifest, &x);
+		e->execution = x.id;
+	}
+	if (r < 0) {
+		engine_stop(e, r, SIDES);
+		return r;
+	}
+	if (!e->options.dry_run) {
+		r = metadata_probe(e);
+		if (r < 0)
+			engine_stop(e, r, DESTINATION);
+	}
+	e->plan = (struct plan_options){
+	    .preserve = e->preserve,
+	    .verify_all = e->options.verify == VERIFY_ALL};
+	return r;
+}
+
+static enum engine_status judge(struct engine *e)
+{
+	int error = atomic_load(&e->stop_error);
+
+	if (atomic_load(&e->cancelled))
+		return ENGINE_CANCELLED;
+	if (error == -ENOTCONN || error == -ETIMEDOUT)
+		return ENGINE_LOST;
+	if (error)
+		return ENGINE_STOPPED;
+	if (counters_get(&e->counters, COUNT_FAILED) ||
+	    counters_get(&e->counters, COUNT_MISMATCHED))
+		return ENGINE_FAILURES;
+	return ENGINE_SUCCESS;
+}
+
+enum engine_status engine_run(struct engine *e)
+{
+	enum engine_status status;
+	struct manifest_execution x;
+	int r;
+
+	r = prepare(e);
+	if (r == 0)
+		r = run_threads(e);
+	if (r < 0)
+		engine_stop(e, r, SIDES);
+	if (!engine_is_stopping(e) && !e->options.dry_run)
+		retry_sweep_partials(e);
+	if (e->execution && manifest_flush(e->manifest) == 0)
+		retry_report_failed(e);
+	status = judge(e);
+	if (e->execution) {
+		x = (struct manifest_execution){
+		    .id = e->execution,
+		    .started_ns = e->started_wall_ns,
+		    .ended_ns = clock_wall_ns(),
+		    .status = summary_status(status)};
+		x.summary = summary_json(e, status);
+		r = manifest_end(e->manifest, &x);
+		free((char *)x.summary);
+		if (r < 0) {
+			engine_stop(e, r, SIDES);
+			status = judge(e);
+		}
+	}
+	return status;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * engine - one execution: scans both volumes, plans, copies, verifies and
+ * records every entry.
+ *
+ * Ownership: the engine borrows the volumes, the manifest and the options for
+ * its life.
+ * Thread rule: engine_run() is called once, from one thread; the rest from
+ * any thread (also while it runs).
+ */
+#ifndef SYNC_ENGINE_H
+#define SYNC_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sync/counters.h"
+#include "sync/side.h"
+
+struct engine;
+struct manifest;
+struct volume;
+
+enum sync_verify {
+	VERIFY_TRANSFERRED, /* what was copied is read back */
+	VERIFY_ALL,	    /* and unchanged files on both sides */
+	VERIFY_NONE,
+};
+
+struct sync_options {
+	enum sync_verify verify;
+	bool dry_run;	 /* print what would be done, change nothing */
+	bool no_owner;	 /* do not preserve uid and gid */
+	bool no_mode;	 /* do not preserve permission bits */
+	bool no_times;	 /* do not preserve mtime and atime */
+	unsigned jobs;	 /* lanes; 0: chosen by the round trip */
+};
+
+struct engine_setup {
+	struct volume *volume[SIDES];
+	const char *location[SIDES]; /* canonical texts */
+	struct manifest *manifest;   /* NULL only in a dry run without one */
+	const char *spill_directory; /* for temporary databases */
+	const struct sync_options *options;
+};
+
+enum engine_phase {
+	ENGINE_STARTING,
+	ENGINE_RUNNING,	 /* scan, copy, verify: all at once */
+	ENGINE_RETRYING, /* what failed gets its second try */
+	ENGINE_ENDING,
+};
+
+enum engine_status {
+	ENGINE_SUCCESS,	  /* all done */
+	ENGINE_FAILURES,  /* done, but entries failed or differed */
+	ENGINE_LOST,	  /* a side was lost: see engine_get_stop() */
+	ENGINE_STOPPED,	  /* stopped by an error such as a full disk */
+	ENGINE_CANCELLED, /* engine_cancel() */
+};
+
+int engine_new(const struct engine_setup *setup, struct engine **ret);
+struct engine *engine_free(struct engine *e);
+
+/* Runs the execution to its end. Failures of entries are logged and
+ * recorded; the status says how it ended. */
+enum engine_status engine_run(struct engine *e);
+
+/*
+ * Asks for a clean end: no new work, what is in flight is finished or, when
+ * called a second time, cut off. Async-signal-unsafe.
+ */
+void engine_cancel(struct engine *e);
+
+/* Why a run stopped: the errno and the side, for LOST and STOPPED. */
+int engine_get_stop(const struct engine *e, enum side *ret_side);
+
+const struct counters *engine_get_counters(const struct engine *e);
+enum engine_phase engine_get_phase(const struct engine *e);
+
+/* True once every directory was listed: the planned totals are final. */
+bool engine_is_scanned(const struct engine *e);
+
+int64_t engine_get_elapsed_ns(const struct engine *e);
+
+/* The execution's id in the manifest; 0 in a dry run. */
+uint64_t engine_get_execution(const struct engine *e);
+
+/* The counters and options as one JSON object (heap, the caller's), also what
+ * the manifest keeps of the execution. NULL when out of memory. */
+char *engine_get_summary(const struct engine *e, enum engine_status status);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "sync/lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sync/complete.h"
+#include "sync/state.h"
+
+/* Straight code with batches on the heap needs little. */
+#define STACK_BYTES (512 * 1024)
+
+struct lanes {
+	unsigned count;
+	struct lane lane[];
+};
+
+static void carry(struct lane *l, struct work *w)
+{
+	struct item *i;
+
+	switch (w->kind) {
+	case WORK_SMALL:
+		copy_small(l, w);
+		break;
+	case WORK_LARGE:
+		while ((i = work_take(w)))
+			copy_large(l, i);
+		break;
+	case WORK_SPECIAL:
+		make_special(l, w);
+		break;
+	case WORK_LINK:
+		make_links(l, w);
+		break;
+	case WORK_METADATA:
+		set_metadata(l, w);
+		break;
+	case WORK_KINDS:
+		break;
+	}
+}
+
+static void carry_one(struct lane *l, struct item *i, enum work_kind kind)
+{
+	struct work w = {.kind = kind};
+
+	TAILQ_INIT(&w.items);
+	work_add(&w, i);
+	carry(l, &w);
+}
+
+/*
+ * The names that waited for a hard link group: those whose leader is done
+ * are linked together; where it failed, the first one met leads.
+ */
+static void carry_released(struct lane *l)
+{
+	struct link_leader leader;
+	struct work links = {.kind = WORK_LINK};
+	struct item *i;
+	int r;
+
+	TAILQ_INIT(&links.items);
+	while ((i = TAILQ_FIRST(&l->released))) {
+		TAILQ_REMOVE(&l->released, i, link);
+		leader = (struct link_leader){0};
+		r = links_meet(l->engine->links, i, &leader);
+		free(leader.handle);
+		if (r < 0) {
+			engine_stop(l->engine, r, SIDES);
+			complete_abandoned(l->engine, i);
+		} else if (r == LINKS_READY) {
+			work_add(&links, i);
+		} else if (r == LINKS_LEAD) {
+			if (i->plan.action == PLAN_UNCHANGED)
+				i->plan.action = PLAN_COMPARE;
+			carry_one(l, i, item_work_kind(i));
+		}
+	}
+	if (links.count > 0)
+		carry(l, &links);
+}
+
+static void *lane_main(void *arg)
+{
+	struct lane *l = arg;
+	struct work *w;
+	struct item *i;
+
+	pthread_setname_np(pthread_self(), "lane");
+	while ((w = queue_pop(l->engine->work))) {
+		if (engine_is_stopping(l->engine))
+			while ((i = work_take(w)))
+				complete_abandoned(l->engine, i);
+		else
+			carry(l, w);
+		work_free(w);
+		while (!TAILQ_EMPTY(&l->released))
+			carry_released(l);
+	}
+	return NULL;
+}
+
+int lane_start(struct engine *e, unsigned count, struct lanes **ret)
+{
+	struct lanes *l = calloc(1, sizeof(*l) + count * sizeof(l->lane[0]));
+	pthread_attr_t attr;
+
+	if (!l)
+		return -ENOMEM;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	for (; l->count < count; l->count++) {
+		struct lane *lane = &l->lane[l->count];
+
+		lane->engine = e;
+		TAILQ_INIT(&lane->released);
+		if (pthread_create(&lane->thread, &attr, lane_main, lane) != 0)
+			break;
+	}
+	pthread_attr_destroy(&attr);
+	if (l->count == 0) {
+		free(l);
+		return -EAGAIN;
+	}
+	*ret = l;
+	return 0;
+}
+
+struct lanes *lane_join(struct lanes *l)
+{
+	if (!l)
+		return NULL;
+	for (unsigned i = 0; i < l->count; i++) {
+		pthread_join(l->lane[i].thread, NULL);
+		manifest_reader_free(l->lane[i].reader);
+	}
+	free(l);
+	return NULL;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * lane - the lanes: threads that carry work from side to side.
+ *
+ * Thread rule: lane_start() and lane_join() from the engine's thread; a
+ * struct lane belongs to its thread.
+ */
+#ifndef SYNC_LANE_H
+#define SYNC_LANE_H
+
+#include <pthread.h>
+
+#include "sync/item.h"
+
+struct engine;
+struct lanes;
+struct manifest_reader;
+
+struct lane {
+	struct engine *engine;
+	pthread_t thread;
+	struct manifest_reader *reader; /* made when first needed */
+	struct item_list released; /* names whose hard link group moved on */
+};
+
+/* Starts `count` lanes. 0 or negative errno. */
+int lane_start(struct engine *e, unsigned count, struct lanes **ret);
+
+/* Waits until they ended, which they do once the queue of work is closed and
+ * empty. NULL is let through. */
+struct lanes *lane_join(struct lanes *l);
+
+/*
+ * The kinds of work, one function each. They end every item of the work,
+ * also when the run is stopping.
+ */
+void copy_small(struct lane *l, struct work *w);   /* copy.c */
+void copy_large(struct lane *l, struct item *i);   /* large.c */
+void make_special(struct lane *l, struct work *w); /* special.c */
+void make_links(struct lane *l, struct work *w);   /* link.c */
+void set_metadata(struct lane *l, struct work *w); /* set.c */
+
+/* Makes way for an item whose name is a directory on the destination: 0, or
+ * why it stays. */
+int clear_directory(struct lane *l, struct item *i); /* clear.c */
+
+#endif

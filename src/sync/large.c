@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * large - one file that is too large for a batch: ranges of 1 MiB, many in
+ * flight on both sides, hashed in order as they pass.
+ *
+ *   open a temporary file (or the one an earlier run left)
+ *     -> copy ranges; every so often: commit, note how far (checkpoint)
+ *     -> commit, close, set attributes
+ *     -> the source is still what was read?
+ *     -> read it back and compare the digest
+ *     -> rename it to its name, record
+ *
+ * So nothing stands under the final name that was not read back. A checkpoint
+ * holds the digest of the part that is durable: a later run reads that part
+ * back from the destination, compares, and goes on behind it; the source's
+ * bytes do not travel twice.
+ *
+ * One lane runs all of this in order; the ranges in flight are the readers'
+ * and the writer's (ranges.h).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/blob.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "sync/complete.h"
+#include "sync/lane.h"
+#include "sync/metadata.h"
+#include "sync/ranges.h"
+#include "sync/state.h"
+#include "sync/withdraw.h"
+
+/* How often a file that changes while it is read is begun anew. */
+#define TRIES 4
+
+/* A checkpoint after so many bytes, and no sooner than so long after the one
+ * before: it waits for the writes in flight. */
+#define CHECKPOINT_BYTES (64 * 1024 * 1024)
+#define CHECKPOINT_NS	 (2 * NS_PER_S)
+
+struct large {
+	struct lane *lane;
+	struct engine *engine;
+	struct item *item;
+	struct attr source; /* the version that is being copied */
+	struct digest_stream *digest; /* of the source's bytes up to `offset` */
+	uint64_t offset;
+	struct volume_file *file;
+	struct handle *handle; /* of the temporary file */
+	char temp[VOLUME_NAME_MAX + 1];
+	uint64_t saved_offset; /* of the last checkpoint, 0 for none */
+	int64_t saved_ns;
+	enum side side; /* which an error came from */
+	enum entry_phase phase;
+};
+
+static struct volume *volume_of(const struct large *g, enum side side)
+{
+	return g->engine->volume[side];
+}
+
+static int failed(struct large *g, int error, enum entry_phase phase,
+		  enum side side)
+{
+	if (error < 0) {
+		g->phase = phase;
+		g->side = side;
+	}
+	return error;
+}
+
+/* Hashes bytes [0, to) of a file on `side` into the stream. */
+static int hash_file(struct large *g, enum side side,
+		     const struct handle *handle, uint64_t to)
+{
+	struct range_reader *reader = range_reader_new(
+	    volume_of(g, side), handle, 0, to, range_window(volume_of(g, side)));
+	const uint8_t *data;
+	struct blob *blob;
+	size_t len;
+	int r;
+
+	if (!reader)
+		return -ENOMEM;
+	digest_stream_reset(g->digest);
+	while ((r = range_reader_next(reader, &data, &len, &blob)) > 0) {
+		digest_stream_add(g->digest, data, len);
+		blob_unref(blob);
+		if (engine_is_stopping(g->engine)) {
+			r = -ECANCELED;
+			break;
+		}
+	}
+	range_reader_free(reader);
+	return r;
+}
+
+static int get_source(struct large *g, struct attr *ret)
+{
+	struct volume_getattr item = {.handle = g->item->handle[SOURCE]};
+
+	volume_run(volume_of(g, SOURCE), VOLUME_GETATTR, &item, 1);
+	if (item.result == 0 && (item.ret_attr.type != ENTRY_FILE ||
+				 item.ret_attr.fileid !=
+				     g->item->attr[SOURCE].fileid))
+		item.result = -ESTALE;
+	*ret = item.ret_attr;
+	return failed(g, item.result, PHASE_READ, SOURCE);
+}
+
+static int open_temp(struct large *g, bool create)
+{
+	struct withdraw claims = {.engine = g->engine};
+	struct volume_open item = {
+	    .dir = g->item->dir->handle[DESTINATION],
+	    .name = g->temp,
+	    .create = create,
+	};
+
+	withdraw_directory(&claims, g->item->dir);
+	if (withdraw_commit(&claims) < 0)
+		return failed(g, -ECANCELED, PHASE_WRITE, DESTINATION);
+	volume_run(volume_of(g, DESTINATION), VOLUME_OPEN, &item, 1);
+	if (item.result < 0)
+		return failed(g, item.result, PHASE_WRITE, DESTINATION);
+	g->file = item.ret_file;
+	g->handle = item.ret_handle;
+	return 0;
+}
+
+static int close_temp(struct large *g)
+{
+	struct volume_close item = {.file = g->file};
+
+	if (!g->file)
+		return 0;
+	g->file = NULL;
+	volume_run(volume_of(g, DESTINATION), VOLUME_CLOSE, &item, 1);
+	return failed(g, item.result, PHASE_WRITE, DESTINATION);
+}
+
+/* The temporary file is of no use any more. */
+static void discard_temp(struct large *g)
+{
+	struct volume_remove item = {
+	    .dir = g->item->dir->handle[DESTINATION], .name = g->temp};
+
+	close_temp(g);
+	free(steal(g->handle));
+	if (g->temp[0])
+		volume_run(volume_of(g, DESTINATION), VOLUME_REMOVE, &item, 1);
+	g->temp[0] = '\0';
+	manifest_drop_partial(g->engine->manifest, g->item->dir->id,
+			      g->item->name);
+	g->saved_offset = 0;
+	g->offset = 0;
+	digest_stream_reset(g->digest);
+}
+
+/* What an earlier run noted of this file: 1, 0 for nothing of use. */
+static int find_partial(struct large *g, struct manifest_partial *p)
+{
+	struct lane *l = g->lane;
+	int r;
+
+	if (!l->reader)
+		l->reader = manifest_reader_new(g->engine->manifest);
+	if (!l->reader)
+		return -ENOMEM;
+	r = manifest_get_partial(l->reader, g->item->dir->id, g->item->name, p);
+	return r > 0 && tempname_is_ours(p->temp_name) ? 1 : r < 0 ? r : 0;
+}
+
+/*
+ * Goes on with what an earlier run left, when it was of this version of the
+ * source and the destination still holds what was noted; `offset` and the
+ * digest then stand behind it.
+ */
+static int resume(struct large *g)
+{
+	struct manifest_partial p;
+	struct digest there;
+	bool fits;
+	int r;
+
+	r = find_partial(g, &p);
+	if (r <= 0)
+		return r;
+	memcpy(g->temp, p.temp_name, sizeof(g->temp));
+	fits = p.source.fileid == g->source.fileid &&
+	       p.source.size == g->source.size &&
+	       p.source.mtime_ns == g->source.mtime_ns &&
+	       p.source.change == g->source.change &&
+	       p.done_bytes <= g->source.size;
+	r = fits ? open_temp(g, false) : -ENOENT;
+	if (r == 0)
+		r = hash_file(g, DESTINATION, g->handle, p.done_bytes);
+	there = digest_stream_get(g->digest);
+	if (r == 0 && digest_equal(&there, &p.digest)) {
+		g->offset = g->saved_offset = p.done_bytes;
+		engine_count(g->engine, COUNT_RESUMED_BYTES, p.done_bytes);
+		return 0;
+	}
+	if (engine_is_stopping(g->engine))
+		return failed(g, -ECANCELED, PHASE_WRITE, DESTINATION);
+	discard_temp(g);
+	return 0;
+}
+
+/* Makes durable what was written and notes how far it goes. */
+static int checkpoint(struct large *g, struct range_writer *writer)
+{
+	struct manifest_partial p = {.directory = g->item->dir->id,
+				     .source = g->source,
+				     .done_bytes = g->offset,
+				     .digest = digest_stream_get(g->digest)};
+	int r;
+
+	r = range_writer_commit(writer);
+	if (r < 0)
+		return r;
+	strncpy(p.name, g->item->name, sizeof(p.name) - 1);
+	strncpy(p.temp_name, g->temp, sizeof(p.temp_name) - 1);
+	g->saved_offset = g->offset;
+	g->saved_ns = clock_now_ns();
+	return manifest_put_partial(g->engine->manifest, &p);
+}
+
+static bool is_checkpoint_due(const struct large *g)
+{
+	return g->offset - g->saved_offset >= CHECKPOINT_BYTES &&
+	       clock_now_ns() - g->saved_ns >= CHECKPOINT_NS;
+}
+
+/* Moves one range on: 1, 0 at the end. */
+static int pass_range(struct large *g, struct range_reader *reader,
+		      struct range_writer *writer)
+{
+	const uint8_t *data;
+	struct blob *blob;
+	size_t len;
+	int r;
+
+	r = range_reader_next(reader, &data, &len, &blob);
+	if (r <= 0)
+		return failed(g, r, PHASE_READ, SOURCE);
+	digest_stream_add(g->digest, data, len);
+	r = range_writer_put(writer, g->offset, data, len, blob);
+	blob_unref(blob);
+	if (r < 0)
+		return failed(g, r, PHASE_WRITE, DESTINATION);
+	g->offset += len;
+	engine_count(g->engine, COUNT_BYTES_READ, len);
+	engine_count(g->engine, COUNT_BYTES_WRITTEN, len);
+	if (is_checkpoint_due(g))
+		r = checkpoint(g, writer);
+	return r < 0 ? failed(g, r, PHASE_WRITE, DESTINATION) : 1;
+}
+
+static int copy_ranges(struct large *g)
+{
+	unsigned window = range_window(volume_of(g, DESTINATION));
+	struct range_reader *reader = range_reader_new(
+	    volume_of(g, SOURCE), g->item->handle[SOURCE], g->offset,
+	    g->source.size, range_window(volume_of(g, SOURCE)));
+	struct range_writer *writer =
+	    range_writer_new(volume_of(g, DESTINATION), g->file, window);
+	int r = reader && writer ? 1 : -ENOMEM;
+
+	g->saved_ns = clock_now_ns();
+	while (r > 0 && !engine_is_stopping(g->engine))
+		r = pass_range(g, reader, writer);
+	range_reader_free(reader);
+	if (r == 0)
+		r = failed(g, range_writer_commit(writer), PHASE_WRITE,
+			   DESTINATION);
+	if (r > 0) {
+		/* Stopped in the middle: keep what is there, if that can be. */
+		checkpoint(g, writer);
+		r = failed(g, -ECANCELED, PHASE_WRITE, DESTINATION);
+	}
+	range_writer_free(writer);
+	return r;
+}
+
+static int set_temp(struct large *g, const struct attr_set *set,
+		    struct attr *ret)
+{
+	struct volume_setattr item = {.handle = g->handle, .set = *set};
+
+	volume_run(volume_of(g, DESTINATION), VOLUME_SETATTR, &item, 1);
+	*ret = item.ret_attr;
+	return failed(g, item.result, PHASE_METADATA, DESTINATION);
+}
+
+static int finish_attributes(struct large *g)
+{
+	struct item *i = g->item;
+	struct attr want = metadata_want(g->engine, &g->source);
+	struct attr_set size = {.which = ATTR_SET_SIZE,
+				.size = g->source.size};
+	struct attr_set set =
+	    metadata_set(g->engine, &g->source, &i->attr[DESTINATION]);
+	struct attr have;
+	int r;
+
+	/* A hole at the end has not been written; and an earlier try may have
+	 * written further. */
+	r = set_temp(g, &size, &have);
+	if (r == 0)
+		r = set_temp(g, &set, &have);
+	if (r == 0 && have.size != g->source.size)
+		r = failed(g, -EUCLEAN, PHASE_VERIFY, DESTINATION);
+	if (r == 0 && metadata_differs(g->engine, &want, &have))
+		r = failed(g, -EUCLEAN, PHASE_VERIFY, DESTINATION);
+	if (r == 0)
+		i->attr[DESTINATION] = have;
+	return r;
+}
+
+static int verify_temp(struct large *g, const struct digest *digest)
+{
+	struct digest there;
+	int r;
+
+	if (g->engine->options.verify == VERIFY_NONE)
+		return 0;
+	r = hash_file(g, DESTINATION, g->handle, g->source.size);
+	there = digest_stream_get(g->digest);
+	if (r == 0 && !digest_equal(&there, digest))
+		r = -EBADMSG;
+	return failed(g, r, PHASE_VERIFY, DESTINATION);
+}
+
+static int rename_temp(struct large *g)
+{
+	struct item *i = g->item;
+	struct volume_rename item = {.dir = i->dir->handle[DESTINATION],
+				     .name = g->temp,
+				     .to_dir = i->dir->handle[DESTINATION],
+				     .to_name = i->name};
+	struct volume_lookup found = {.dir = item.dir, .name = i->name};
+	struct withdraw claims = {.engine = g->engine};
+	int r;
+
+	withdraw_item(&claims, i);
+	r = withdraw_commit(&claims);
+	if (r == 0 && i->plan.replace)
+		r = clear_directory(g->lane, i);
+	if (r == 0) {
+		volume_run(volume_of(g, DESTINATION), VOLUME_RENAME, &item, 1);
+		r = item.result;
+	}
+	if (r < 0)
+		return failed(g, r, PHASE_WRITE, DESTINATION);
+	g->temp[0] = '\0';
+	/* A handle may be made of the name: ask for the new one. */
+	volume_run(volume_of(g, DESTINATION), VOLUME_LOOKUP, &found, 1);
+	if (found.result < 0)
+		return failed(g, found.result, PHASE_WRITE, DESTINATION);
+	free(i->handle[DESTINATION]);
+	i->handle[DESTINATION] = found.ret_handle;
+	i->attr[DESTINATION] = found.ret_attr;
+	return 0;
+}
+
+/* One try: 0, or why not; -EBUSY and -EAGAIN are worth another. */
+static int copy_once(struct large *g)
+{
+	struct item *i = g->item;
+	struct digest digest;
+	struct attr now;
+	int r;
+
+	r = get_source(g, &g->source);
+	if (r == 0)
+		r = resume(g);
+	if (r == 0 && !g->file) {
+		tempname_next(&g->engine->tempname, g->temp);
+		r = open_temp(g, true);
+	}
+	if (r == 0)
+		r = copy_ranges(g);
+	digest = digest_stream_get(g->digest);
+	if (r == 0)
+		r = close_temp(g);
+	if (r == 0)
+		r = finish_attributes(g);
+	if (r == 0)
+		r = get_source(g, &now);
+	if (r == 0 && !attr_same_version(&now, &g->source))
+		r = failed(g, -EBUSY, PHASE_READ, SOURCE);
+	if (r == 0)
+		r = verify_temp(g, &digest);
+	if (r == 0)
+		r = rename_temp(g);
+	if (r < 0)
+		return r;
+	manifest_drop_partial(g->engine->manifest, i->dir->id, i->name);
+	i->attr[SOURCE] = g->source;
+	i->digest = digest;
+	i->has_digest = true;
+	return 0;
+}
+
+static int copy_tries(struct large *g)
+{
+	int r = copy_once(g);
+
+	for (unsigned n = 1; n < TRIES && (r == -EBUSY || r == -EAGAIN); n++) {
+		close_temp(g);
+		free(steal(g->handle));
+		if (r == -EBUSY)
+			discard_temp(g);
+		else
+			manifest_flush(g->engine->manifest);
+		digest_stream_reset(g->digest);
+		g->offset = 0;
+		r = copy_once(g);
+	}
+	return r;
+}
+
+/*
+ * Whether the destination has the source's content already: 1 or 0. A record
+ * of a verified copy stands for the destination's content.
+ */
+static int is_settled(struct large *g)
+{
+	struct item *i = g->item;
+	bool trusted = i->has_digest && i->old_state == STATE_VERIFIED &&
+		       i->plan.reason != REASON_VERIFY;
+	struct digest here, there = i->digest;
+	struct attr now;
+	int r;
+
+	r = get_source(g, &g->source);
+	if (r == 0)
+		r = hash_file(g, SOURCE, i->handle[SOURCE], g->source.size);
+	if (r < 0)
+		return failed(g, r, PHASE_READ, SOURCE);
+	engine_count(g->engine, COUNT_BYTES_READ, g->source.size);
+	here = digest_stream_get(g->digest);
+	if (g->source.size != i->attr[DESTINATION].size)
+		return 0;
+	if (!trusted) {
+		r = hash_file(g, DESTINATION, i->handle[DESTINATION],
+			      g->source.size);
+		if (r < 0 && r != -EBUSY)
+			return failed(g, r, PHASE_VERIFY, DESTINATION);
+		there = digest_stream_get(g->digest);
+	}
+	r = get_source(g, &now);
+	if (r < 0)
+		return r;
+	if (!attr_same_version(&now, &g->source) || !digest_equal(&here, &there))
+		return 0;
+	i->attr[SOURCE] = g->source;
+	i->digest = here;
+	i->has_digest = true;
+	return 1;
+}
+
+static void settle(struct large *g)
+{
+	struct work w = {.kind = WORK_METADATA};
+
+	TAILQ_INIT(&w.items);
+	engine_count(g->engine, COUNT_VERIFIED, 1);
+	g->item->old_state = STATE_VERIFIED;
+	work_add(&w, steal(g->item));
+	set_metadata(g->lane, &w);
+}
+
+/* Ends the item after its copy came to `r`. */
+static void end(struct large *g, int r)
+{
+	struct engine *e = g->engine;
+	bool verified = e->options.verify != VERIFY_NONE;
+
+	if (r == 0) {
+		engine_count(e, COUNT_TRANSFERRED, 1);
+		if (verified)
+			engine_count(e, COUNT_VERIFIED, 1);
+		if (g->item->flags & ROW_UNLINKED)
+			engine_count(e, COUNT_LINK_LIMIT, 1);
+		complete_done(e, steal(g->item),
+			      verified ? STATE_VERIFIED : STATE_COPIED,
+			      &g->lane->released);
+		return;
+	}
+	if (engine_stops_for(e, r, g->side)) {
+		complete_abandoned(e, steal(g->item));
+		return;
+	}
+	discard_temp(g);
+	if (g->side == SOURCE && (r == -ENOENT || r == -ESTALE))
+		complete_vanished(e, steal(g->item), &g->lane->released);
+	else
+		complete_failed(e, steal(g->item), r, g->phase, g->side,
+				&g->lane->released);
+}
+
+static void copy(struct large *g)
+{
+	int r = 0;
+
+	if (g->item->plan.action == PLAN_COMPARE) {
+		r = is_settled(g);
+		if (r > 0) {
+			settle(g);
+			return;
+		}
+		if (r == 0 && g->item->plan.reason == REASON_VERIFY) {
+			engine_count(g->engine, COUNT_MISMATCHED, 1);
+			r = failed(g, -EBADMSG, PHASE_VERIFY, DESTINATION);
+		}
+		digest_stream_reset(g->digest);
+	}
+	if (r == 0)
+		r = copy_tries(g);
+	close_temp(g);
+	end(g, r);
+}
+
+void copy_large(struct lane *l, struct item *i)
+{
+	struct engine *e = l->engine;
+	struct large g = {.lane = l, .engine = e, .item = i};
+	size_t bytes = (size_t)VOLUME_RANGE *
+		       (range_window(e->volume[SOURCE]) +
+			range_window(e->volume[DESTINATION]));
+
+	g.digest = digest_stream_new();
+	if (!g.digest)
+		engine_stop(e, -ENOMEM, SIDES);
+	if (!g.digest || budget_take(e->budget, bytes) < 0) {
+		complete_abandoned(e, i);
+		digest_stream_free(g.digest);
+		return;
+	}
+	copy(&g);
+	budget_give(e->budget, bytes);
+	free(g.handle);
+	digest_stream_free(g.digest);
+}

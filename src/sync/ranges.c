@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reader: range n lives in slot n % window. Slots are asked for ahead of the
+ * one that is wanted next; the answers come in any order, the caller gets
+ * them in order.
+ *
+ * Writer: a slot per put, with one write item for each part of the range that
+ * is not zeros. Any free slot serves.
+ *
+ * Callbacks run on a thread of the backend: they note the result under the
+ * lock and wake the owner.
+ */
+#include "sync/ranges.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/blob.h"
+#include "base/cleanup.h"
+#include "base/extent.h"
+#include "volume/volume.h"
+
+#define WINDOW_MIN 8
+#define WINDOW_MAX 32
+
+/* The most parts a range can have: each has a hole before it. */
+#define PARTS_MAX (VOLUME_RANGE / EXTENT_HOLE + 1)
+
+unsigned range_window(const struct volume *v)
+{
+	unsigned depth = volume_get_info(v)->depth;
+
+	return depth < WINDOW_MIN   ? WINDOW_MIN
+	       : depth > WINDOW_MAX ? WINDOW_MAX
+				    : depth;
+}
+
+struct read_slot {
+	struct range_reader *reader;
+	struct volume_call call;
+	struct volume_read item;
+	bool in_flight; /* guarded by the reader's lock */
+	bool answered;	/* likewise: the item waits for its turn */
+};
+
+struct range_reader {
+	pthread_mutex_t lock; /* guards in_flight and answered; leaf */
+	pthread_cond_t changed;
+	struct volume *volume;
+	const struct handle *handle;
+	uint64_t next_ask; /* the offset to be asked for next */
+	uint64_t next_give; /* the offset the caller gets next */
+	uint64_t to;
+	uint64_t from;
+	unsigned window;
+	struct read_slot slot[];
+};
+
+struct range_reader *range_reader_new(struct volume *v,
+				      const struct handle *handle,
+				      uint64_t from, uint64_t to,
+				      unsigned window)
+{
+	struct range_reader *r =
+	    calloc(1, sizeof(*r) + window * sizeof(r->slot[0]));
+
+	if (!r)
+		return NULL;
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->changed, NULL);
+	r->volume = v;
+	r->handle = handle;
+	r->from = r->next_ask = r->next_give = from;
+	r->to = to;
+	r->window = window;
+	for (unsigned i = 0; i < window; i++)
+		r->slot[i].reader = r;
+	return r;
+}
+
+static void read_done(struct volume_call *call)
+{
+	struct read_slot *s = call->user;
+	struct range_reader *r = s->reader;
+
+	pthread_mutex_lock(&r->lock);
+	s->in_flight = false;
+	s->answered = true;
+	pthread_cond_signal(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static struct read_slot *read_slot_of(struct range_reader *r, uint64_t offset)
+{
+	return &r->slot[(offset - r->from) / VOLUME_RANGE % r->window];
+}
+
+/* Asks ahead as far as the window goes. */
+static void ask_ahead(struct range_reader *r)
+{
+	uint64_t horizon = r->next_give + (uint64_t)r->window * VOLUME_RANGE;
+
+	while (r->next_ask < r->to && r->next_ask < horizon) {
+		struct read_slot *s = read_slot_of(r, r->next_ask);
+		uint64_t left = r->to - r->next_ask;
+
+		s->item = (struct volume_read){
+		    .handle = r->handle,
+		    .offset = r->next_ask,
+		    .len = left < VOLUME_RANGE ? (size_t)left : VOLUME_RANGE};
+		s->call = (struct volume_call){.verb = VOLUME_READ,
+					       .items = &s->item,
+					       .count = 1,
+					       .done = read_done,
+					       .user = s};
+		s->in_flight = true;
+		r->next_ask += s->item.len;
+		volume_start(r->volume, &s->call);
+	}
+}
+
+static void await_answer(struct range_reader *r, struct read_slot *s)
+{
+	pthread_mutex_lock(&r->lock);
+	while (s->in_flight)
+		pthread_cond_wait(&r->changed, &r->lock);
+	pthread_mutex_unlock(&r->lock);
+}
+
+int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
+		      size_t *ret_len, struct blob **ret_blob)
+{
+	struct read_slot *s = read_slot_of(r, r->next_give);
+	size_t wanted;
+
+	if (r->next_give >= r->to)
+		return 0;
+	ask_ahead(r);
+	await_answer(r, s);
+	if (s->item.result < 0)
+		return s->item.result;
+	wanted = s->item.len;
+	if (s->item.ret_len != wanted)
+		return -EBUSY;
+	*ret_data = s->item.ret_data;
+	*ret_len = wanted;
+	*ret_blob = steal(s->item.ret_blob);
+	s->answered = false;
+	r->next_give += wanted;
+	ask_ahead(r);
+	return 1;
+}
+
+struct range_reader *range_reader_free(struct range_reader *r)
+{
+	if (!r)
+		return NULL;
+	for (unsigned i = 0; i < r->window; i++) {
+		await_answer(r, &r->slot[i]);
+		if (r->slot[i].answered)
+			volume_items_done(VOLUME_READ, &r->slot[i].item, 1);
+	}
+	pthread_cond_destroy(&r->changed);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+	return NULL;
+}
+
+struct write_slot {
+	struct range_writer *writer;
+	struct volume_call call;
+	struct volume_write items[PARTS_MAX];
+	struct blob *blob; /* a reference while in flight */
+	bool in_flight;	   /* guarded by the writer's lock */
+};
+
+struct range_writer {
+	pthread_mutex_t lock; /* guards in_flight, error and verifier; leaf */
+	pthread_cond_t changed;
+	struct volume *volume;
+	struct volume_file *file;
+	int error; /* the first one */
+	bool has_verifier;
+	uint64_t verifier;
+	unsigned window;
+	struct write_slot slot[];
+};
+
+struct range_writer *range_writer_new(struct volume *v,
+				      struct volume_file *file,
+				      unsigned window)
+{
+	struct range_writer *w =
+	    calloc(1, sizeof(*w) + window * sizeof(w->slot[0]));
+
+	if (!w)
+		return NULL;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->changed, NULL);
+	w->volume = v;
+	w->file = file;
+	w->window = window;
+	for (unsigned i = 0; i < window; i++)
+		w->slot[i].writer = w;
+	return w;
+}
+
+/* Called with the lock held. A verifier that differs from the one before
+ * means that the server forgot what was not committed. */
+static void note_write(struct range_writer *w, int result, uint64_t verifier)
+{
+	if (result == 0 && w->has_verifier && w->verifier != verifier)
+		result = -EAGAIN;
+	if (result < 0) {
+		if (!w->error)
+			w->error = result;
+		return;
+	}
+	w->has_verifier = true;
+	w->verifier = verifier;
+}
+
+static void write_done(struct volume_call *call)
+{
+	struct write_slot *s = call->user;
+	struct range_writer *w = s->writer;
+
+	blob_unref(steal(s->blob));
+	pthread_mutex_lock(&w->lock);
+	for (size_t i = 0; i < call->count; i++)
+		note_write(w, s->items[i].result, s->items[i].ret_verifier);
+	s->in_flight = false;
+	pthread_cond_signal(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static struct write_slot *find_free(struct range_writer *w)
+{
+	for (unsigned i = 0; i < w->window; i++)
+		if (!w->slot[i].in_flight)
+			return &w->slot[i];
+	return NULL;
+}
+
+int range_writer_put(struct range_writer *w, uint64_t offset,
+		     const uint8_t *data, size_t len, struct blob *blob)
+{
+	struct write_slot *s;
+	struct extent part;
+	size_t pos = 0, n = 0;
+	int error;
+
+	pthread_mutex_lock(&w->lock);
+	while (!(s = find_free(w)))
+		pthread_cond_wait(&w->changed, &w->lock);
+	error = w->error;
+	pthread_mutex_unlock(&w->lock);
+	if (error)
+		return error;
+	while (n < PARTS_MAX && extent_next(data, len, offset, &pos, &part))
+		s->items[n++] =
+		    (struct volume_write){.file = w->file,
+					  .offset = offset + part.offset,
+					  .data = data + part.offset,
+					  .len = part.len,
+					  .blob = blob};
+	if (n == 0)
+		return 0;
+	s->blob = blob_ref(blob);
+	s->in_flight = true;
+	s->call = (struct volume_call){.verb = VOLUME_WRITE,
+				       .items = s->items,
+				       .count = n,
+				       .done = write_done,
+				       .user = s};
+	volume_start(w->volume, &s->call);
+	return 0;
+}
+
+static int drain(struct range_writer *w)
+{
+	int error;
+
+	pthread_mutex_lock(&w->lock);
+	for (unsigned i = 0; i < w->window; i++)
+		while (w->slot[i].in_flight)
+			pthread_cond_wait(&w->changed, &w->lock);
+	error = w->error;
+	pthread_mutex_unlock(&w->lock);
+	return error;
+}
+
+int range_writer_commit(struct range_writer *w)
+{
+	struct volume_commit item = {.file = w->file};
+	int r;
+
+	r = drain(w);
+	if (r < 0)
+		return r;
+	volume_run(w->volume, VOLUME_COMMIT, &item, 1);
+	pthread_mutex_lock(&w->lock);
+	note_write(w, item.result, item.ret_verifier);
+	r = w->error;
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+struct range_writer *range_writer_free(struct range_writer *w)
+{
+	if (!w)
+		return NULL;
+	drain(w);
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+	return NULL;
+}

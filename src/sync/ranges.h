@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ranges - reads one large file in order, with many ranges in flight; and
+ * writes one, with as many.
+ *
+ * Thread rule: each object belongs to one thread; the volumes' callbacks are
+ * handled inside.
+ */
+#ifndef SYNC_RANGES_H
+#define SYNC_RANGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct blob;
+struct handle;
+struct range_reader;
+struct range_writer;
+struct volume;
+struct volume_file;
+
+/* Ranges in flight that suit the volume's round trip: 8 to 32. */
+unsigned range_window(const struct volume *v);
+
+/* Reads `handle` from byte `from` to `to`; all borrowed. NULL without memory. */
+struct range_reader *range_reader_new(struct volume *v,
+				      const struct handle *handle,
+				      uint64_t from, uint64_t to,
+				      unsigned window);
+
+/* Waits for what is in flight and frees. */
+struct range_reader *range_reader_free(struct range_reader *r);
+
+/*
+ * The next range: 1 with its bytes and a reference to the blob that holds
+ * them (the caller's), 0 at the end, or a negative errno; -EBUSY when the
+ * file ended before `to`.
+ */
+int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
+		      size_t *ret_len, struct blob **ret_blob);
+
+/* Writes to `file`; borrowed. NULL without memory. */
+struct range_writer *range_writer_new(struct volume *v,
+				      struct volume_file *file,
+				      unsigned window);
+struct range_writer *range_writer_free(struct range_writer *w);
+
+/*
+ * Writes `len` bytes at `offset`, long zero runs left out. Takes a reference
+ * to `blob`. Waits when the window is full. Returns the first error that any
+ * write so far met.
+ */
+int range_writer_put(struct range_writer *w, uint64_t offset,
+		     const uint8_t *data, size_t len, struct blob *blob);
+
+/*
+ * Waits for all writes and makes them durable. -EAGAIN when the server lost
+ * some of them meanwhile (its write verifier changed): write them again.
+ */
+int range_writer_commit(struct range_writer *w);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "sync/reason.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+static const struct {
+	int error;
+	enum entry_phase phase; /* PHASE_NONE: any */
+	const char *text;
+} reasons[] = {
+    {-EACCES, PHASE_LIST,
+     "listing it is not permitted: run as root, or give uid= and gid= of a "
+     "user who may read it"},
+    {-EACCES, PHASE_READ,
+     "reading it is not permitted: run as root, or give uid= and gid= of a "
+     "user who may read it"},
+    {-EACCES, PHASE_NONE,
+     "permission denied: run as root, or let this user write there"},
+    {-EPERM, PHASE_NONE,
+     "the server does not permit it: run as root without squashing, or leave "
+     "out what it refuses (--no-owner, --no-mode, --no-times)"},
+    {-EBUSY, PHASE_NONE,
+     "it kept changing while it was copied: run again when it is quiet"},
+    {-EBADMSG, PHASE_VERIFY,
+     "the content read back differs from the source: run again; if it stays, "
+     "distrust the destination"},
+    {-EUCLEAN, PHASE_VERIFY,
+     "the attributes read back differ from what was set: the server does not "
+     "keep them, or somebody else changed them"},
+    {-ENOTEMPTY, PHASE_NONE,
+     "the destination has a directory there with entries that are not on the "
+     "source: move them away and run again"},
+    {-EISDIR, PHASE_NONE,
+     "the destination has a directory there: move it away and run again"},
+    {-EEXIST, PHASE_NONE,
+     "something else appeared there on the destination: run again"},
+    {-ENAMETOOLONG, PHASE_NONE,
+     "the name or link target is longer than the server takes: shorten it"},
+    {-EINVAL, PHASE_NONE, "the server refuses this name or value"},
+    {-EFBIG, PHASE_NONE, "the file is larger than the server takes"},
+    {-EMLINK, PHASE_NONE, "the server takes no more links"},
+    {-ESTALE, PHASE_NONE, "it was removed or replaced meanwhile: run again"},
+    {-ENOENT, PHASE_NONE,
+     "it or its directory was removed meanwhile: run again"},
+    {-EIO, PHASE_NONE,
+     "input/output error on the server: see the server's log, run again"},
+    {-EOPNOTSUPP, PHASE_NONE, "the server cannot do it"},
+    {-EROFS, PHASE_NONE, "the file system is read-only"},
+};
+
+const char *reason_text(int error, enum entry_phase phase)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (reasons[i].error == error &&
+		    (reasons[i].phase == PHASE_NONE ||
+		     reasons[i].phase == phase))
+			return reasons[i].text;
+	return strerrordesc_np(-error) ?: "unknown error";
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "sync/retry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/escape.h"
+#include "base/log.h"
+#include "sync/reason.h"
+#include "sync/state.h"
+
+/* The most directories tried again, and the most failures named in the log:
+ * where more fail, something is wrong that trying again does not mend. */
+#define DIRECTORIES_MAX 10000
+#define REPORTED_MAX	100
+
+struct paths {
+	size_t count;
+	char *path[DIRECTORIES_MAX];
+};
+
+static int note_path(const char *path, void *user)
+{
+	struct paths *p = user;
+
+	if (p->count == DIRECTORIES_MAX)
+		return 0;
+	p->path[p->count] = strdup(path);
+	return p->path[p->count++] ? 0 : -ENOMEM;
+}
+
+/* The handle of directory `path` on one side, NULL when it is not there. */
+static struct handle *find(struct engine *e, enum side side, const char *path,
+			   struct attr *ret_attr)
+{
+	struct handle *h = handle_dup(volume_get_info(e->volume[side])->root);
+	CLEANUP_FREE char *copy = strdup(path);
+	char *rest = copy, *name;
+
+	*ret_attr = volume_get_info(e->volume[side])->root_attr;
+	while (h && rest && (name = strsep(&rest, "/"))) {
+		struct volume_lookup item = {.dir = h, .name = name};
+
+		if (!*name)
+			continue;
+		volume_run(e->volume[side], VOLUME_LOOKUP, &item, 1);
+		free(h);
+		h = steal(item.ret_handle);
+		*ret_attr = item.ret_attr;
+		if (item.result < 0 ||
+		    item.ret_attr.type != ENTRY_DIRECTORY) {
+			free(h);
+			return NULL;
+		}
+	}
+	return h;
+}
+
+/* The manifest's id of directory `path`. */
+static int find_id(struct manifest_reader *reader, const char *path,
+		   uint64_t *ret_id)
+{
+	CLEANUP_FREE char *copy = strdup(path);
+	uint64_t id = MANIFEST_ROOT;
+	char *end = copy;
+	int r = copy ? 0 : -ENOMEM;
+
+	while (r == 0 && *end) {
+		char *name = end;
+		char cut;
+
+		end = strchrnul(name, '/');
+		cut = *end;
+		*end = '\0';
+		/* `copy` is cut behind this name: it is the path so far. */
+		r = manifest_directory(reader, id, name, copy, &id);
+		*end = cut;
+		if (cut)
+			end++;
+	}
+	*ret_id = id;
+	return r;
+}
+
+static void revisit(struct engine *e, struct manifest_reader *reader,
+		    const char *path)
+{
+	struct handle *handle[SIDES];
+	struct attr attr[SIDES];
+	struct dirnode *d = NULL;
+	uint64_t id;
+
+	for (int side = 0; side < SIDES; side++)
+		handle[side] = find(e, (enum side)side, path, &attr[side]);
+	if (handle[SOURCE] && handle[DESTINATION] &&
+	    find_id(reader, path, &id) == 0)
+		d = dirnode_new(NULL, NULL, handle[SOURCE],
+				handle[DESTINATION]);
+	if (d)
+		d->path = strdup(path);
+	if (!d || !d->path) {
+		/* Its entries stay failed. */
+		if (d) {
+			dirnode_free(d);
+		} else {
+			free(handle[SOURCE]);
+			free(handle[DESTINATION]);
+		}
+		engine_count(e, COUNT_FAILED, 1);
+		return;
+	}
+	d->id = id;
+	d->attr[SOURCE] = attr[SOURCE];
+	d->attr[DESTINATION] = attr[DESTINATION];
+	d->shallow = true;
+	engine_push_root(e, d);
+}
+
+void retry_failed(struct engine *e)
+{
+	struct manifest_reader *reader = manifest_reader_new(e->manifest);
+	struct paths *paths = calloc(1, sizeof(*paths));
+	int r = reader && paths ? manifest_flush(e->manifest) : -ENOMEM;
+
+	if (r == 0)
+		r = manifest_each_failed_directory(reader, e->execution,
+						   note_path, paths);
+	if (r < 0)
+		engine_stop(e, r, SIDES);
+	/* With more failures than are tried again the count must stay. */
+	if (r == 0 && paths->count < DIRECTORIES_MAX) {
+		atomic_store(&e->counters.value[COUNT_FAILED], 0);
+		for (size_t i = 0; i < paths->count; i++)
+			if (!engine_is_stopping(e))
+				revisit(e, reader, paths->path[i]);
+	}
+	for (size_t i = 0; paths && i < paths->count; i++)
+		free(paths->path[i]);
+	free(paths);
+	manifest_reader_free(reader);
+}
+
+struct sweep {
+	struct engine *engine;
+	size_t count;
+	struct manifest_partial *partials;
+	char **paths;
+};
+
+static int note_orphan(const char *path, const struct manifest_partial *p,
+		       void *user)
+{
+	struct sweep *s = user;
+	struct manifest_partial *partials =
+	    reallocarray(s->partials, s->count + 1, sizeof(*partials));
+	char **paths;
+
+	if (!partials)
+		return -ENOMEM;
+	s->partials = partials;
+	paths = reallocarray(s->paths, s->count + 1, sizeof(*paths));
+	if (!paths)
+		return -ENOMEM;
+	s->paths = paths;
+	s->partials[s->count] = *p;
+	s->paths[s->count] = strdup(path);
+	return s->paths[s->count++] ? 0 : -ENOMEM;
+}
+
+static void remove_orphan(struct engine *e, const char *path,
+			  const struct manifest_partial *p)
+{
+	struct attr attr;
+	CLEANUP_FREE struct handle *dir = find(e, DESTINATION, path, &attr);
+	struct volume_remove item = {.dir = dir, .name = p->temp_name};
+
+	if (dir && tempname_is_ours(p->temp_name)) {
+		volume_run(e->volume[DESTINATION], VOLUME_REMOVE, &item, 1);
+		if (item.result == 0)
+			engine_count(e, COUNT_SWEPT, 1);
+	}
+	manifest_drop_partial(e->manifest, p->directory, p->name);
+}
+
+void retry_sweep_partials(struct engine *e)
+{
+	struct manifest_reader *reader;
+	struct sweep s = {.engine = e};
+
+	if (manifest_flush(e->manifest) < 0)
+		return;
+	reader = manifest_reader_new(e->manifest);
+	if (!reader)
+		return;
+	/* A run that ended well has dropped those it finished or gave up. */
+	manifest_each_partial(reader, note_orphan, &s);
+	manifest_reader_free(reader);
+	for (size_t i = 0; i < s.count; i++) {
+		remove_orphan(e, s.paths[i], &s.partials[i]);
+		free(s.paths[i]);
+	}
+	free(s.partials);
+	free(s.paths);
+}
+
+static int report(const char *path, const struct manifest_row *row, void *user)
+{
+	CLEANUP_FREE char *text = escape_name(path);
+	bool source = row->phase == PHASE_READ || row->phase == PHASE_LIST;
+
+	(void)user;
+	log_error("%s %s: %s", source ? "source" : "destination",
+		  text ? text : "?", reason_text(row->error, row->phase));
+	return 0;
+}
+
+void retry_report_failed(struct engine *e)
+{
+	uint64_t failed = counters_get(&e->counters, COUNT_FAILED);
+	struct manifest_reader *reader;
+
+	if (failed == 0)
+		return;
+	reader = manifest_reader_new(e->manifest);
+	if (!reader)
+		return;
+	manifest_each_failed(reader, e->execution, REPORTED_MAX, report, e);
+	manifest_reader_free(reader);
+	if (failed > REPORTED_MAX)
+		log_error("%llu entries failed; the first %d are named, "
+			  "efsbridge-manifest(5) tells how to list them all",
+			  (unsigned long long)failed, REPORTED_MAX);
+}

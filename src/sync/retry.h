@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * retry - what happens after the tree was walked once: a second try for what
+ * failed, removal of large files' leftovers that nobody will go on with, and
+ * the report of what stays failed.
+ *
+ * Thread rule: the engine's thread.
+ */
+#ifndef SYNC_RETRY_H
+#define SYNC_RETRY_H
+
+struct engine;
+
+/*
+ * Puts every directory that has failed entries on the stack again. Planning
+ * leaves alone what is done by now, so only the failed entries are tried.
+ */
+void retry_failed(struct engine *e);
+
+/* Temporary files of large files whose source is gone: removed, with their
+ * records. */
+void retry_sweep_partials(struct engine *e);
+
+/* Logs the entries that failed, each with its reason, up to a bound. */
+void retry_report_failed(struct engine *e);
+
+#endif

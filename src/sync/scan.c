@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A scanner takes a few directories from the stack at once, so that their
+ * first pages travel in one request; a tree of many small directories then
+ * costs a fraction of a round trip for each. A directory that goes on behind
+ * its first page is listed to its end page by page.
+ *
+ * The destination is listed first, into the join; then each page of the
+ * source is planned against it. Names that only the destination has are what
+ * is left in the join. A directory that this run made is empty there and is
+ * not listed.
+ */
+#include "sync/scan.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "sync/complete.h"
+#include "sync/scanner.h"
+#include "sync/withdraw.h"
+
+/* Directories listed in one request. */
+#define GROUP 8
+
+struct scanners {
+	unsigned count;
+	struct scanner scanner[];
+};
+
+void scan_fail_directory(struct scanner *s, struct dirnode *d, int error,
+			 enum side side)
+{
+	if (engine_stops_for(s->engine, error, side))
+		return;
+	/* The root has no row of its own: its failure ends the run. */
+	if (!d->parent && !d->path) {
+		engine_stop(s->engine, error, side);
+		return;
+	}
+	atomic_store(&d->error, error);
+	if (d->parent)
+		complete_record_failure(s->engine, d->parent, d->name,
+					&d->attr[SOURCE], error, PHASE_LIST,
+					side);
+	else
+		engine_count(s->engine, COUNT_FAILED, 1);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* True for a temporary name that an earlier run left and that nothing needs
+ * any more. */
+static bool is_sweepable(const struct engine *e, const char *name)
+{
+	return tempname_is_stale(&e->tempname, name) &&
+	       !(e->partial_count > 0 &&
+		 bsearch(name, e->partials, e->partial_count, TEMPNAME_SIZE,
+			 compare_names));
+}
+
+static int add_stale(struct scanner *s, char *name)
+{
+	char **grown =
+	    reallocarray(s->stale, s->stale_count + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	s->stale = grown;
+	s->stale[s->stale_count++] = name;
+	return 0;
+}
+
+/* Puts one page of the destination into the join. */
+static int join_page(struct scanner *s, struct volume_list *page)
+{
+	int r;
+
+	for (size_t i = 0; i < page->ret_count; i++) {
+		struct volume_entry *entry = &page->ret_entries[i];
+
+		engine_count_once(s->engine, COUNT_LISTED_DESTINATION, 1);
+		if (is_sweepable(s->engine, entry->name)) {
+			r = add_stale(s, entry->name);
+			if (r == 0)
+				entry->name = NULL;
+		} else if (tempname_is_ours(entry->name)) {
+			r = 0;
+		} else {
+			r = join_add(s->join, entry);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Asks for the page behind `page`, which is emptied. */
+static int next_page(struct scanner *s, enum side side,
+		     struct volume_list *page)
+{
+	struct volume_list next = {.dir = page->dir,
+				   .cookie = page->cookie,
+				   .verifier = page->ret_verifier};
+
+	if (page->ret_count > 0)
+		next.cookie = page->ret_entries[page->ret_count - 1].cookie;
+	volume_items_done(VOLUME_LIST, page, 1);
+	*page = next;
+	volume_run(s->engine->volume[side], VOLUME_LIST, page, 1);
+	return page->result;
+}
+
+/* The destination's listing to its end. */
+static int join_destination(struct scanner *s, struct volume_list *page)
+{
+	int r = page->result;
+
+	while (r == 0) {
+		r = join_page(s, page);
+		if (r < 0 || page->ret_eof)
+			break;
+		if (engine_is_stopping(s->engine))
+			return -ECANCELED;
+		r = next_page(s, DESTINATION, page);
+	}
+	return r;
+}
+
+static void plan_page(struct scanner *s, struct volume_list *page)
+{
+	for (size_t i = 0; i < page->ret_count; i++)
+		if (!tempname_is_ours(page->ret_entries[i].name))
+			scan_entry(s, &page->ret_entries[i]);
+	scan_entry(s, NULL);
+}
+
+static int plan_source(struct scanner *s, struct volume_list *page)
+{
+	int r = page->result;
+
+	while (r == 0) {
+		plan_page(s, page);
+		if (page->ret_eof)
+			break;
+		if (engine_is_stopping(s->engine))
+			return -ECANCELED;
+		r = next_page(s, SOURCE, page);
+	}
+	return r;
+}
+
+/* Removes the stale temporary names found in the directory. */
+static void sweep(struct scanner *s)
+{
+	struct engine *e = s->engine;
+	struct withdraw w = {.engine = e};
+	struct volume_remove *items;
+	size_t n = s->stale_count;
+
+	items = n > 0 && !e->options.dry_run ? calloc(n, sizeof(*items)) : NULL;
+	if (items) {
+		for (size_t i = 0; i < n; i++)
+			items[i] = (struct volume_remove){
+			    .dir = s->dir->handle[DESTINATION],
+			    .name = s->stale[i],
+			    .result = -ECANCELED};
+		withdraw_directory(&w, s->dir);
+		if (withdraw_commit(&w) == 0)
+			volume_run(e->volume[DESTINATION], VOLUME_REMOVE,
+				   items, n);
+		for (size_t i = 0; i < n; i++)
+			if (items[i].result == 0)
+				engine_count(e, COUNT_SWEPT, 1);
+		free(items);
+	}
+	for (size_t i = 0; i < n; i++)
+		free(s->stale[i]);
+	free(s->stale);
+	s->stale = NULL;
+	s->stale_count = 0;
+}
+
+/* `page[]` are the first pages of both sides; the destination's is not there
+ * (dir NULL) when there is nothing to list. */
+static void scan_directory(struct scanner *s, struct dirnode *d,
+			   struct volume_list *source,
+			   struct volume_list *destination)
+{
+	int r = 0;
+
+	s->dir = d;
+	join_reset(s->join);
+	if (destination->dir)
+		r = join_destination(s, destination);
+	if (r < 0) {
+		scan_fail_directory(s, d, r, DESTINATION);
+	} else {
+		r = plan_source(s, source);
+		if (r < 0)
+			scan_fail_directory(s, d, r, SOURCE);
+		else
+			engine_count_once(s->engine, COUNT_KEPT,
+					  join_left(s->join));
+	}
+	sweep(s);
+	volume_items_done(VOLUME_LIST, source, 1);
+	volume_items_done(VOLUME_LIST, destination, 1);
+}
+
+static void wake(struct volume_call *call)
+{
+	sem_post(call->user);
+}
+
+/* First pages of all directories of the group, both sides at the same time. */
+static void list_group(struct scanner *s, struct dirnode **nodes, int count,
+		       struct volume_list *source,
+		       struct volume_list *destination)
+{
+	struct volume_list *wanted[GROUP], items[GROUP];
+	sem_t done;
+	struct volume_call call = {.verb = VOLUME_LIST,
+				   .items = items,
+				   .done = wake,
+				   .user = &done};
+
+	for (int i = 0; i < count; i++) {
+		const struct dirnode *d = nodes[i];
+
+		source[i] = (struct volume_list){.dir = d->handle[SOURCE]};
+		destination[i] = (struct volume_list){0};
+		if (d->fresh || !d->handle[DESTINATION])
+			continue;
+		destination[i].dir = d->handle[DESTINATION];
+		wanted[call.count] = &destination[i];
+		items[call.count++] = destination[i];
+	}
+	sem_init(&done, 0, 0);
+	if (call.count > 0)
+		volume_start(s->engine->volume[DESTINATION], &call);
+	volume_run(s->engine->volume[SOURCE], VOLUME_LIST, source,
+		   (size_t)count);
+	if (call.count > 0)
+		while (sem_wait(&done) < 0)
+			;
+	for (size_t i = 0; i < call.count; i++)
+		*wanted[i] = items[i];
+	sem_destroy(&done);
+}
+
+static void scan_group(struct scanner *s, struct dirnode **nodes, int count)
+{
+	struct volume_list source[GROUP], destination[GROUP];
+	struct engine *e = s->engine;
+
+	if (!engine_is_stopping(e)) {
+		list_group(s, nodes, count, source, destination);
+		for (int i = 0; i < count; i++)
+			scan_directory(s, nodes[i], &source[i],
+				       &destination[i]);
+	}
+	/* Lanes without work are worse than a batch that is not full. */
+	if (queue_length(e->work) == 0)
+		scan_flush(s);
+	for (int i = 0; i < count; i++) {
+		atomic_fetch_sub(&e->scanning, 1);
+		engine_drop_directory(e, nodes[i]);
+	}
+}
+
+static void *scanner_main(void *arg)
+{
+	struct scanner *s = arg;
+	struct dirnode *nodes[GROUP];
+	int n;
+
+	pthread_setname_np(pthread_self(), "scan");
+	for (;;) {
+		n = dirstack_try_pop(s->engine->stack, nodes, GROUP);
+		if (n == 0) {
+			scan_flush(s);
+			n = dirstack_pop(s->engine->stack, nodes, GROUP);
+		}
+		if (n < 0)
+			engine_stop(s->engine, n, SIDES);
+		if (n <= 0)
+			break;
+		scan_group(s, nodes, n);
+	}
+	scan_flush(s);
+	return NULL;
+}
+
+static void scanner_done(struct scanner *s)
+{
+	s->reader = manifest_reader_free(s->reader);
+	s->join = join_free(s->join);
+	free(s->subs);
+}
+
+static int scanner_start(struct scanner *s, struct engine *e)
+{
+	s->engine = e;
+	s->reader = manifest_reader_new(e->manifest);
+	s->join = join_new(e->spill_directory);
+	if (s->reader && s->join &&
+	    pthread_create(&s->thread, NULL, scanner_main, s) == 0)
+		return 0;
+	scanner_done(s);
+	return -ENOMEM;
+}
+
+int scan_start(struct engine *e, unsigned count, struct scanners **ret)
+{
+	struct scanners *s = calloc(1, sizeof(*s) + count * sizeof(s->scanner[0]));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	for (; s->count < count; s->count++) {
+		r = scanner_start(&s->scanner[s->count], e);
+		if (r < 0 && s->count == 0) {
+			free(s);
+			return r;
+		}
+		if (r < 0)
+			break;
+	}
+	*ret = s;
+	return 0;
+}
+
+struct scanners *scan_join(struct scanners *s)
+{
+	if (!s)
+		return NULL;
+	for (unsigned i = 0; i < s->count; i++) {
+		pthread_join(s->scanner[i].thread, NULL);
+		scanner_done(&s->scanner[i]);
+	}
+	free(s);
+	return NULL;
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a scanner does with each entry of the source: ask the join for the
+ * destination's entry and the manifest for the record, plan, and put the item
+ * into the work of its kind.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/escape.h"
+#include "sync/complete.h"
+#include "sync/metadata.h"
+#include "sync/scanner.h"
+
+/* A batch of small files is full at so many bytes, ... */
+#define SMALL_BYTES_MAX (768 * 1024)
+/* ... and of what has no data at so many items. */
+#define OTHER_ITEMS_MAX 64
+
+static void flush_kind(struct scanner *s, enum work_kind kind)
+{
+	struct work *w = steal(s->open[kind]);
+	struct item *i;
+
+	if (!w)
+		return;
+	if (queue_push(s->engine->work, w) == 0)
+		return;
+	while ((i = work_take(w)))
+		complete_abandoned(s->engine, i);
+	work_free(w);
+}
+
+void scan_flush(struct scanner *s)
+{
+	for (int kind = 0; kind < WORK_KINDS; kind++)
+		flush_kind(s, (enum work_kind)kind);
+}
+
+static bool is_full(const struct scanner *s, const struct work *w)
+{
+	switch (w->kind) {
+	case WORK_SMALL:
+		return w->count >= s->engine->work_items ||
+		       w->bytes >= SMALL_BYTES_MAX;
+	case WORK_LARGE:
+		return true;
+	default:
+		return w->count >= OTHER_ITEMS_MAX;
+	}
+}
+
+static void add_work(struct scanner *s, struct item *i, enum work_kind kind)
+{
+	struct work *w = s->open[kind];
+	uint64_t size = i->attr[SOURCE].size;
+
+	engine_count(s->engine, COUNT_PLANNED, 1);
+	if (i->attr[SOURCE].type == ENTRY_FILE)
+		engine_count(s->engine, COUNT_PLANNED_BYTES, size);
+	if (w && kind == WORK_SMALL && w->bytes + size > SMALL_BYTES_MAX) {
+		flush_kind(s, kind);
+		w = NULL;
+	}
+	if (!w)
+		w = s->open[kind] = work_new(kind);
+	if (!w) {
+		engine_stop(s->engine, -ENOMEM, SIDES);
+		complete_abandoned(s->engine, i);
+		return;
+	}
+	work_add(w, i);
+	if (is_full(s, w))
+		flush_kind(s, kind);
+}
+
+/* One line of a dry run: what would be done to which path, and why. */
+static void print_plan(const struct dirnode *d, const char *name,
+		       const char *action, enum plan_reason reason)
+{
+	char *path = dirnode_path(d, name);
+	char *text = path ? escape_name(path) : NULL;
+
+	if (text)
+		printf("%-9s %s%s%s\n", action, text, reason ? "  # " : "",
+		       plan_reason_text(reason));
+	free(text);
+	free(path);
+}
+
+static void unchanged(struct scanner *s, struct item *i,
+		      struct item_list *released)
+{
+	struct engine *e = s->engine;
+
+	engine_count_once(e, COUNT_UNCHANGED, 1);
+	i->plan.action = PLAN_UNCHANGED;
+	i->flags |= i->old_flags & ROW_UNLINKED;
+	complete_done(e, i,
+		      i->old_state == STATE_VERIFIED ? STATE_VERIFIED
+						     : STATE_COPIED,
+		      released);
+}
+
+/* Hands the item on as it is planned, links left aside. */
+static void dispatch(struct scanner *s, struct item *i,
+		     struct item_list *released)
+{
+	struct engine *e = s->engine;
+
+	if (i->plan.action == PLAN_UNCHANGED) {
+		unchanged(s, i, released);
+	} else if (e->options.dry_run) {
+		print_plan(i->dir, i->name, plan_action_name(i->plan.action),
+			   i->plan.reason);
+		engine_count(e, COUNT_PLANNED, 1);
+		engine_count(e, COUNT_PLANNED_BYTES,
+			     i->attr[SOURCE].type == ENTRY_FILE
+				 ? i->attr[SOURCE].size
+				 : 0);
+		complete_done(e, i, STATE_COPIED, released);
+	} else {
+		add_work(s, i, item_work_kind(i));
+	}
+}
+
+/* The item's group has its first name on the destination. */
+static void dispatch_link(struct scanner *s, struct item *i,
+			  const struct link_leader *leader,
+			  struct item_list *released)
+{
+	struct engine *e = s->engine;
+	struct link_leader self = {.handle = i->handle[DESTINATION],
+				   .fileid = i->attr[DESTINATION].fileid,
+				   .state = i->old_state,
+				   .has_digest = i->has_digest,
+				   .digest = i->digest};
+
+	if (i->handle[DESTINATION] && leader->handle &&
+	    i->attr[DESTINATION].fileid == leader->fileid) {
+		i->has_digest = leader->has_digest;
+		i->digest = leader->digest;
+		i->old_state = leader->state;
+		unchanged(s, i, released);
+	} else if (i->plan.action == PLAN_UNCHANGED &&
+		   (i->old_flags & ROW_UNLINKED)) {
+		/* A copy that stands beside its group since the link limit
+		 * was reached: the names after it were linked to it. */
+		if (links_done(e->links, i, &self, released) < 0)
+			engine_stop(e, -EIO, SIDES);
+		unchanged(s, i, released);
+	} else if (e->options.dry_run) {
+		i->plan.action = PLAN_COPY;
+		print_plan(i->dir, i->name, "link", i->plan.reason);
+		engine_count(e, COUNT_PLANNED, 1);
+		complete_done(e, i, STATE_COPIED, released);
+	} else {
+		i->plan.action = PLAN_COPY;
+		add_work(s, i, WORK_LINK);
+	}
+}
+
+static void meet(struct scanner *s, struct item *i, struct item_list *released)
+{
+	struct link_leader leader = {0};
+	int r = LINKS_LEAD;
+
+	if (i->attr[SOURCE].nlink > 1)
+		r = links_meet(s->engine->links, i, &leader);
+	if (r < 0) {
+		engine_stop(s->engine, r, SIDES);
+		complete_abandoned(s->engine, i);
+	} else if (r == LINKS_LEAD) {
+		dispatch(s, i, released);
+	} else if (r == LINKS_READY) {
+		dispatch_link(s, i, &leader, released);
+		free(leader.handle);
+	}
+}
+
+static void hand_on(struct scanner *s, struct item *i)
+{
+	struct item_list released = TAILQ_HEAD_INITIALIZER(released);
+
+	do {
+		meet(s, i, &released);
+		i = TAILQ_FIRST(&released);
+		if (i)
+			TAILQ_REMOVE(&released, i, link);
+	} while (i);
+}
+
+/* Notes a subdirectory of the page at hand. */
+static int add_subdirectory(struct scanner *s, const struct subdirectory *sub)
+{
+	struct subdirectory *grown;
+	size_t room;
+
+	if (s->sub_count == s->sub_room) {
+		room = s->sub_room ? 2 * s->sub_room : 64;
+		grown = reallocarray(s->subs, room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		s->subs = grown;
+		s->sub_room = room;
+	}
+	s->subs[s->sub_count++] = *sub;
+	return 0;
+}
+
+/* What the destination and the manifest say of one name. */
+struct counterpart {
+	bool exists;
+	struct attr attr;
+	struct handle *handle;
+	bool recorded;
+	struct manifest_row row;
+};
+
+static int find_counterpart(struct scanner *s, const char *name,
+			    struct counterpart *c)
+{
+	int r;
+
+	*c = (struct counterpart){0};
+	r = join_take(s->join, name, &c->attr, &c->handle);
+	if (r < 0)
+		return r;
+	c->exists = r > 0;
+	if (!c->exists)
+		return 0;
+	r = manifest_get(s->reader, s->dir->id, name, &c->row);
+	c->recorded = r > 0;
+	return r < 0 ? r : 0;
+}
+
+static struct item *make_item(struct scanner *s, struct volume_entry *entry,
+			      struct counterpart *c, struct plan plan)
+{
+	struct item *i =
+	    item_new(s->dir, entry->name, &entry->attr, entry->handle);
+
+	if (!i)
+		return NULL;
+	entry->name = NULL;
+	entry->handle = NULL;
+	i->plan = plan;
+	if (c->exists) {
+		i->attr[DESTINATION] = c->attr;
+		i->handle[DESTINATION] = steal(c->handle);
+	}
+	if (c->recorded) {
+		i->old_state = c->row.state;
+		i->old_flags = c->row.flags;
+		i->has_digest = c->row.has_digest;
+		i->digest = c->row.digest;
+	}
+	return i;
+}
+
+static int plan_one(struct scanner *s, struct volume_entry *entry,
+		    struct counterpart *c)
+{
+	struct engine *e = s->engine;
+	struct attr want = metadata_want(e, &entry->attr);
+	struct plan plan =
+	    plan_entry(&want, c->exists ? &c->attr : NULL,
+		       c->recorded ? &c->row : NULL, &e->plan);
+	struct subdirectory sub;
+	struct item *i;
+
+	if (plan.action == PLAN_ENTER) {
+		sub = (struct subdirectory){
+		    .entry = entry,
+		    .exists = c->exists && !plan.replace,
+		    .conflict = plan.replace,
+		    .attr = c->attr,
+		    .handle = c->handle,
+		    .old_state = c->recorded ? c->row.state : STATE_NONE};
+		c->handle = NULL;
+		return add_subdirectory(s, &sub);
+	}
+	i = make_item(s, entry, c, plan);
+	if (!i)
+		return -ENOMEM;
+	i->recorded = c->recorded && plan_row_holds(&c->row, &i->attr[SOURCE]);
+	if (plan.action == PLAN_SKIP)
+		complete_skipped(e, i);
+	else
+		hand_on(s, i);
+	return 0;
+}
+
+void scan_entry(struct scanner *s, struct volume_entry *entry)
+{
+	struct engine *e = s->engine;
+	struct counterpart c;
+	int r;
+
+	if (!entry) {
+		scan_enter(s, s->subs, s->sub_count);
+		s->sub_count = 0;
+		return;
+	}
+	engine_count_once(e, COUNT_LISTED, 1);
+	if (entry->attr_result == 0 && entry->attr.type == ENTRY_DIRECTORY)
+		engine_count_once(e, COUNT_DIRECTORIES, 1);
+	if (entry->attr_result < 0 || !entry->handle) {
+		if (!engine_stops_for(e, entry->attr_result, SOURCE))
+			complete_record_failure(
+			    e, s->dir, entry->name, &entry->attr,
+			    entry->attr_result ? entry->attr_result : -EIO,
+			    PHASE_LIST, SOURCE);
+		return;
+	}
+	r = find_counterpart(s, entry->name, &c);
+	if (r == 0)
+		r = plan_one(s, entry, &c);
+	free(c.handle);
+	if (r < 0)
+		engine_stop(e, r, SIDES);
+}
+
+void scan_print_directory(const struct dirnode *d, const char *name)
+{
+	print_plan(d, name, "mkdir", REASON_NEW);
+}

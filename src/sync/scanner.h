@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * scanner - what the modules of one scanner share. Only scan*.c include it.
+ *
+ * Thread rule: a scanner belongs to its thread.
+ */
+#ifndef SYNC_SCANNER_H
+#define SYNC_SCANNER_H
+
+#include <pthread.h>
+
+#include "sync/item.h"
+#include "sync/join.h"
+#include "sync/manifest.h"
+#include "sync/state.h"
+
+struct subdirectory;
+
+struct scanner {
+	struct engine *engine;
+	pthread_t thread;
+	struct manifest_reader *reader;
+	struct join *join; /* the destination's listing of this directory */
+	struct work *open[WORK_KINDS]; /* being filled; NULL: none */
+	/* The directory at hand. */
+	struct dirnode *dir;
+	struct subdirectory *subs; /* of the page at hand */
+	size_t sub_count;
+	size_t sub_room;
+	char **stale; /* temporary names to be swept */
+	size_t stale_count;
+};
+
+/* Plans one entry of the source and hands it on; takes what it needs out of
+ * `entry`. Subdirectories are collected until `entry` is NULL, the end of the
+ * page, and then go to scan_enter(). */
+void scan_entry(struct scanner *s, struct volume_entry *entry);
+
+/* Hands out all work that is being filled. */
+void scan_flush(struct scanner *s);
+
+/* A subdirectory on the source, met while listing: what to do about it. */
+struct subdirectory {
+	struct volume_entry *entry; /* of the source's page */
+	bool exists; /* as a directory on the destination */
+	bool conflict; /* as something else */
+	struct attr attr; /* of the destination, when something is there */
+	struct handle *handle;
+	enum entry_state old_state;
+};
+
+/* Makes those that are missing on the destination and puts them on the stack
+ * to be scanned; takes handles out of entries and `subs`. */
+void scan_enter(struct scanner *s, struct subdirectory *subs, size_t count);
+
+/* Says in a dry run that a directory would be made. */
+void scan_print_directory(const struct dirnode *d, const char *name);
+
+/* Records that the directory at hand could not be listed. */
+void scan_fail_directory(struct scanner *s, struct dirnode *d, int error,
+			 enum side side);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * state - the engine from the inside: what scanners, lanes and the finisher
+ * share.
+ *
+ *   scanners  take directories from the stack, list both sides, plan, and
+ *	       put work on the queue; make missing directories
+ *   lanes     take work, carry it from side to side, verify, record
+ *   finisher  sets the attributes of directories whose last child ended
+ *
+ * A directory's pending count (dirnode.h) ties the three together: when the
+ * root of the pass is finished, everything below it is.
+ *
+ * Only the modules of the engine include this.
+ */
+#ifndef SYNC_STATE_H
+#define SYNC_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/budget.h"
+#include "base/queue.h"
+#include "sync/counters.h"
+#include "sync/dirnode.h"
+#include "sync/dirstack.h"
+#include "sync/engine.h"
+#include "sync/item.h"
+#include "sync/links.h"
+#include "sync/manifest.h"
+#include "sync/plan.h"
+#include "sync/side.h"
+#include "sync/tempname.h"
+#include "volume/volume.h"
+
+struct engine {
+	struct volume *volume[SIDES];
+	const char *location[SIDES];
+	struct manifest *manifest;
+	const char *spill_directory;
+	struct sync_options options;
+	struct plan_options plan;
+	uint32_t preserve; /* ATTR_SET_*: what is wanted and permitted */
+	uint32_t denied;   /* ATTR_SET_*: wanted, but the server refuses it */
+	uint64_t execution;
+	int64_t started_ns; /* monotonic */
+	int64_t started_wall_ns;
+	struct tempname tempname;
+
+	struct counters counters;
+	_Atomic enum engine_phase phase;
+	_Atomic unsigned scanning; /* directories not yet listed to the end */
+
+	/* Ending early. */
+	_Atomic bool cancelled;
+	_Atomic int stop_error; /* first fatal errno, 0 if none */
+	_Atomic int stop_side;
+
+	/* Scan to lanes. */
+	struct dirstack *stack;
+	struct queue *work; /* struct work */
+	unsigned work_items; /* small files in one work */
+	struct budget *budget; /* bytes of file data in memory */
+	struct links *links;
+	char (*partials)[TEMPNAME_SIZE]; /* temporary names to be kept, sorted */
+	size_t partial_count;
+
+	/* The finisher: nodes with nothing pending. */
+	pthread_mutex_t finish_lock; /* guards the next four; leaf */
+	pthread_cond_t finish_changed;
+	struct dirnode_list finish_list;
+	unsigned roots; /* roots of the pass not yet finished */
+	bool finish_closed;
+};
+
+/* True when the run is to end: nothing new is begun. */
+static inline bool engine_is_stopping(const struct engine *e)
+{
+	return atomic_load_explicit(&e->cancelled, memory_order_relaxed) ||
+	       atomic_load_explicit(&e->stop_error, memory_order_relaxed);
+}
+
+/*
+ * True when `error` of an operation on `side` concerns the whole run (side
+ * lost, disk full, cancelled): the run is being stopped, the entry is left
+ * for the next one and not reported as failed.
+ */
+bool engine_stops_for(struct engine *e, int error, enum side side);
+
+/* Ends the run because of `error`; side SIDES: neither volume's fault. The
+ * first one counts. */
+void engine_stop(struct engine *e, int error, enum side side);
+
+static inline void engine_count(struct engine *e, enum counter which,
+				uint64_t n)
+{
+	counters_add(&e->counters, which, n);
+}
+
+/* Counts what the retry must not count a second time. */
+static inline void engine_count_once(struct engine *e, enum counter which,
+				     uint64_t n)
+{
+	if (atomic_load_explicit(&e->phase, memory_order_relaxed) !=
+	    ENGINE_RETRYING)
+		counters_add(&e->counters, which, n);
+}
+
+/* Puts the root of a pass on the stack. */
+void engine_push_root(struct engine *e, struct dirnode *d);
+
+/* Drops one pending of `d`; hands it to the finisher when it was the last. */
+void engine_drop_directory(struct engine *e, struct dirnode *d);
+
+#endif

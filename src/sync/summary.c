@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "sync/summary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/escape.h"
+#include "sync/state.h"
+
+static const struct {
+	const char *key;
+	enum counter counter;
+} keys[] = {
+    {"EstimatedFilesToTransfer", COUNT_PLANNED},
+    {"EstimatedBytesToTransfer", COUNT_PLANNED_BYTES},
+    {"EntriesListedAtSource", COUNT_LISTED},
+    {"EntriesListedAtDestination", COUNT_LISTED_DESTINATION},
+    {"FoldersListed", COUNT_DIRECTORIES},
+    {"FilesTransferred", COUNT_TRANSFERRED},
+    {"FoldersTransferred", COUNT_TRANSFERRED_DIRECTORIES},
+    {"BytesRead", COUNT_BYTES_READ},
+    {"BytesTransferred", COUNT_BYTES_WRITTEN},
+    {"BytesWritten", COUNT_BYTES_WRITTEN},
+    {"BytesResumed", COUNT_RESUMED_BYTES},
+    {"FilesVerified", COUNT_VERIFIED},
+    {"FoldersVerified", COUNT_VERIFIED_DIRECTORIES},
+    {"FilesMismatched", COUNT_MISMATCHED},
+    {"FilesUnchanged", COUNT_UNCHANGED},
+    {"FilesLinked", COUNT_LINKED},
+    {"FilesBeyondLinkLimit", COUNT_LINK_LIMIT},
+    {"FilesSkipped", COUNT_SKIPPED},
+    {"FilesVanished", COUNT_VANISHED},
+    {"EntriesKept", COUNT_KEPT},
+    {"FilesFailed", COUNT_FAILED},
+    {"MetadataApplied", COUNT_METADATA},
+    {"MetadataSkipped", COUNT_METADATA_SKIPPED},
+    {"TemporaryFilesRemoved", COUNT_SWEPT},
+};
+
+const char *summary_status(enum engine_status status)
+{
+	switch (status) {
+	case ENGINE_SUCCESS:
+		return "SUCCESS";
+	case ENGINE_CANCELLED:
+		return "CANCELLED";
+	case ENGINE_FAILURES:
+	case ENGINE_LOST:
+	case ENGINE_STOPPED:
+		break;
+	}
+	return "ERROR";
+}
+
+static void put_string(FILE *f, const char *key, const char *value)
+{
+	CLEANUP_FREE char *text = escape_json(value);
+
+	fprintf(f, "\"%s\":%s,", key, text ? text : "null");
+}
+
+static void put_time(FILE *f, const char *key, int64_t ns)
+{
+	struct timespec ts = clock_split_ns(ns);
+	struct tm tm;
+	char text[40];
+
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	put_string(f, key, text);
+}
+
+static void put_options(FILE *f, const struct engine *e)
+{
+	static const char *const verify[] = {
+	    [VERIFY_TRANSFERRED] = "ONLY_FILES_TRANSFERRED",
+	    [VERIFY_ALL] = "POINT_IN_TIME_CONSISTENT",
+	    [VERIFY_NONE] = "NONE",
+	};
+	const struct sync_options *o = &e->options;
+
+	fprintf(f,
+		"\"Options\":{\"TransferMode\":\"CHANGED\","
+		"\"OverwriteMode\":\"ALWAYS\","
+		"\"PreserveDeletedFiles\":\"PRESERVE\","
+		"\"VerifyMode\":\"%s\",\"Uid\":\"%s\",\"Gid\":\"%s\","
+		"\"PosixPermissions\":\"%s\",\"Mtime\":\"%s\","
+		"\"Atime\":\"%s\",\"DryRun\":%s},",
+		verify[o->verify], o->no_owner ? "NONE" : "INT_VALUE",
+		o->no_owner ? "NONE" : "INT_VALUE",
+		o->no_mode ? "NONE" : "PRESERVE",
+		o->no_times ? "NONE" : "PRESERVE",
+		o->no_times ? "NONE" : "BEST_EFFORT",
+		o->dry_run ? "true" : "false");
+}
+
+char *summary_json(const struct engine *e, enum engine_status status)
+{
+	int64_t elapsed_ns = engine_get_elapsed_ns(e);
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	fprintf(f, "{\"Execution\":%" PRIu64 ",\"Status\":\"%s\",",
+		e->execution, summary_status(status));
+	put_string(f, "Source", e->location[SOURCE]);
+	put_string(f, "Destination", e->location[DESTINATION]);
+	put_time(f, "StartTime", e->started_wall_ns);
+	put_options(f, e);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		fprintf(f, "\"%s\":%" PRIu64 ",", keys[i].key,
+			counters_get(&e->counters, keys[i].counter));
+	fprintf(f,
+		"\"RequestsToSource\":%" PRIu64
+		",\"RequestsToDestination\":%" PRIu64
+		",\"TotalDuration\":%" PRId64 "}",
+		volume_get_requests(e->volume[SOURCE]),
+		volume_get_requests(e->volume[DESTINATION]),
+		elapsed_ns / NS_PER_MS);
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
