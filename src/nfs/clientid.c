@@ -30,6 +30,7 @@
 
 #include "base/blob.h"
 #include "base/clock.h"
+#include "nfs/backoff.h"
 #include "nfs/link.h"
 #include "nfs/oncrpc.h"
 #include "nfs/session.h"
@@ -41,10 +42,6 @@
 
 /* How often steps that the server sent back are begun anew. */
 #define ROUNDS 6
-
-/* Back-off when the server asks to come later. */
-#define LATER_MIN_NS (10 * NS_PER_MS)
-#define LATER_MAX_NS (5 * NS_PER_S)
 
 /* The longest record that is part of the set-up. */
 #define RECORD_MAX (64 * 1024)
@@ -139,6 +136,8 @@ static int note_refusal(struct asking *a, const char *what, int r)
 		note_why(a, what, "AUTH_SYS credential refused");
 	else if (r == -EBADMSG)
 		note_why(a, what, "arguments not understood");
+	else if (r == -ETIMEDOUT)
+		note_why(a, what, "nothing");
 	else if (r == -EPROTO)
 		note_why(a, what, "something that is not NFSv4.1");
 	return r == -EBADMSG ? -EPROTO : r;
@@ -319,13 +318,14 @@ static int make_session(struct clientid *c, struct asking *a,
 static int make_session_in_time(struct clientid *c, struct asking *a,
 				struct session *ret, uint32_t *ret_sequence)
 {
-	int64_t later = LATER_MIN_NS;
+	unsigned times = 0;
 	bool made = false;
 	unsigned round = 0;
 
 	for (;;) {
 		bool known = c->known;
 		int r = make_session(c, a, ret, &made, ret_sequence);
+		int64_t later;
 
 		if (r != -EAGAIN)
 			return r;
@@ -336,12 +336,12 @@ static int make_session_in_time(struct clientid *c, struct asking *a,
 				return -EPROTO;
 			continue;
 		}
-		if (clock_now_ns() + later >= a->deadline_ns)
+		later = clock_now_ns() + backoff_ns(++times);
+		if (later >= a->deadline_ns)
 			return -ETIMEDOUT;
-		r = link_pause(a->link, clock_now_ns() + later);
+		r = link_pause(a->link, later);
 		if (r < 0)
 			return r;
-		later = later * 2 < LATER_MAX_NS ? later * 2 : LATER_MAX_NS;
 	}
 }
 

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * client - one NFSv4.1 server: a client id and some connections.
+ *
+ * The client itself has no thread. It resolves the name, opens the first
+ * connection on the caller's thread (so that what is wrong can be told at
+ * once), measures the round trip with a few SEQUENCEs, and lets the other
+ * connections open themselves. From then on it only hands calls to the
+ * connection that has the fewest.
+ *
+ * Over a short way one connection is as fast as many and cheaper; over a long
+ * one each of them adds a congestion window, and each has slots of its own.
+ */
+#include "nfs/client.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "nfs/conn.h"
+
+#define DEADLINE_S       180
+#define FIRST_CONNECT_NS (20 * NS_PER_S)
+#define SETTLE_NS        (5 * NS_PER_S)
+#define FAREWELL_NS      (NS_PER_S)
+
+/* SEQUENCEs that measure the round trip. */
+#define PINGS 3
+
+#define CONNS_MAX 16
+
+/* Up to these round trips one and two connections do, beyond it four. */
+#define RTT_NEAR_NS (3 * NS_PER_MS / 10)
+#define RTT_FAR_NS  (5 * NS_PER_MS)
+
+struct client {
+	struct conn_shared shared;
+	unsigned count;
+	struct conn *conns[CONNS_MAX];
+};
+
+/* --- What went wrong, in words -------------------------------------------- */
+
+static const char *remedy_of(int error, bool connected)
+{
+	if (error == -ETIMEDOUT && connected)
+		return "it takes connections but does not answer: is it an NFS "
+		       "server, and is it well?";
+	switch (error) {
+	case -ECONNREFUSED:
+		return "is the NFS server running there, and is the port "
+		       "right?";
+	case -ETIMEDOUT:
+		return "check the route, the firewall and the security group "
+		       "(inbound TCP for the NFS port)";
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
+		return "check the route to that network";
+	case -ECONNRESET:
+		return "the server ended the connection: does it let this "
+		       "host in, and is it an NFS server?";
+	case -EPROTONOSUPPORT:
+		return "the server does not speak NFSv4.1: choose another "
+		       "version with ?vers= in the location";
+	case -EACCES:
+		return "the server does not let this host or user in: check "
+		       "its export or access policy";
+	default:
+		return "is it an NFSv4.1 server?";
+	}
+}
+
+static const char *cause_of(int error)
+{
+	switch (error) {
+	case -ETIMEDOUT:
+		return "no answer";
+	case -EPROTO:
+		return "protocol error";
+	case -EPROTONOSUPPORT:
+		return "NFSv4.1 not supported";
+	default:
+		return strerror(-error);
+	}
+}
+
+static void explain(char *error, size_t size, const struct addrinfo *address,
+		    int r, const char *why)
+{
+	char text[ENDPOINT_TEXT];
+
+	endpoint_format(address, text);
+	if (r == -ENOMEM)
+		snprintf(error, size, "out of memory");
+	else
+		snprintf(error, size,
+			 "cannot reach the NFS server at %s: %s%s%s%s; %s",
+			 text, cause_of(r), *why ? " (" : "", why,
+			 *why ? ")" : "", remedy_of(r, *why));
+}
+
+/* --- Opening -------------------------------------------------------------- */
+
+static int init_shared(struct conn_shared *s, const struct client_options *o,
+		       char *error, size_t error_size)
+{
+	unsigned deadline_s = o->deadline_s ? o->deadline_s : DEADLINE_S;
+	char machine[ONCRPC_MACHINE_MAX + 1] = "";
+	int r;
+
+	gethostname(machine, sizeof(machine) - 1);
+	s->deadline_ns = deadline_s * NS_PER_S;
+	atomic_init(&s->rtt_ns, INT64_MAX);
+	oncrpc_auth_init(&s->auth, machine, o->uid, o->gid, o->gids,
+			 o->gid_count);
+	r = clientid_init(&s->clientid, machine);
+	if (r < 0) {
+		snprintf(error, error_size, "no random numbers: %s",
+			 strerror(-r));
+		return r;
+	}
+	r = endpoint_resolve(&s->endpoint, o->host, o->port, error, error_size);
+	if (r < 0)
+		clientid_done(&s->clientid);
+	return r;
+}
+
+static struct conn *add_conn(struct client *c)
+{
+	struct conn *conn = conn_new(&c->shared, c->count);
+
+	if (conn)
+		c->conns[c->count++] = conn;
+	return conn;
+}
+
+static int open_first(struct client *c, char *error, size_t error_size)
+{
+	struct conn *conn = add_conn(c);
+	const struct addrinfo *address;
+	int64_t limit = FIRST_CONNECT_NS;
+	char why[160];
+	int r;
+
+	if (!conn) {
+		snprintf(error, error_size, "out of memory");
+		return -ENOMEM;
+	}
+	if (limit > c->shared.deadline_ns)
+		limit = c->shared.deadline_ns;
+	r = conn_open(conn, clock_now_ns() + limit, &address, why, sizeof(why));
+	if (r < 0) {
+		explain(error, error_size, address, r, why);
+		return r;
+	}
+	r = conn_start(conn);
+	if (r < 0)
+		snprintf(error, error_size, "cannot start a thread: %s",
+			 strerror(-r));
+	return r;
+}
+
+/* Improves what is known of the round trip. A failure shows elsewhere. */
+static void measure(struct client *c)
+{
+	struct call call = {.compound = compound_new()};
+
+	for (int i = 0; call.compound && i < PINGS; i++)
+		if (client_run(c, &call) == 0)
+			blob_unref(call.reply.blob);
+	compound_free(call.compound);
+}
+
+static unsigned choose_conns(const struct client *c, unsigned asked)
+{
+	int64_t rtt = client_get_rtt_ns(c);
+
+	if (asked)
+		return asked < CONNS_MAX ? asked : CONNS_MAX;
+	return rtt < RTT_NEAR_NS ? 1 : rtt < RTT_FAR_NS ? 2 : 4;
+}
+
+/* The others open themselves; one that cannot is tried again for ever and
+ * meanwhile not given any calls to speak of. */
+static void open_others(struct client *c, unsigned count)
+{
+	int64_t deadline = clock_now_ns() + SETTLE_NS;
+
+	while (c->count < count) {
+		struct conn *conn = add_conn(c);
+
+		if (!conn)
+			break;
+		if (conn_start(conn) < 0) {
+			conn_free(conn);
+			c->count--;
+			break;
+		}
+	}
+	for (unsigned i = 1; i < c->count; i++)
+		conn_wait_settled(c->conns[i], deadline);
+}
+
+int client_open(const struct client_options *options, struct client **ret,
+		char *error, size_t error_size)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c) {
+		snprintf(error, error_size, "out of memory");
+		return -ENOMEM;
+	}
+	r = init_shared(&c->shared, options, error, error_size);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	r = open_first(c, error, error_size);
+	if (r < 0) {
+		client_free(c);
+		return r;
+	}
+	measure(c);
+	open_others(c, choose_conns(c, options->conns));
+	*ret = c;
+	return 0;
+}
+
+/* --- Closing -------------------------------------------------------------- */
+
+void client_cancel(struct client *c)
+{
+	atomic_store(&c->shared.stop, true);
+	for (unsigned i = 0; i < c->count; i++)
+		conn_wake(c->conns[i]);
+}
+
+/* All threads are gone. Over the first connection that still stands. */
+static void say_farewell(struct client *c)
+{
+	int64_t deadline = clock_now_ns() + FAREWELL_NS;
+
+	for (unsigned i = 0; i < c->count; i++)
+		conn_end_session(c->conns[i], deadline);
+	for (unsigned i = 0; i < c->count; i++)
+		if (conn_end_clientid(c->conns[i], deadline))
+			return;
+}
+
+struct client *client_free(struct client *c)
+{
+	if (!c)
+		return NULL;
+	client_cancel(c);
+	for (unsigned i = 0; i < c->count; i++)
+		conn_join(c->conns[i]);
+	say_farewell(c);
+	for (unsigned i = 0; i < c->count; i++)
+		conn_free(c->conns[i]);
+	endpoint_done(&c->shared.endpoint);
+	clientid_done(&c->shared.clientid);
+	free(c);
+	return NULL;
+}
+
+/* --- Calls ---------------------------------------------------------------- */
+
+static unsigned find_idlest(const struct client *c)
+{
+	unsigned best = 0, least = conn_get_load(c->conns[0]);
+
+	for (unsigned i = 1; i < c->count; i++) {
+		unsigned load = conn_get_load(c->conns[i]);
+
+		if (load < least) {
+			least = load;
+			best = i;
+		}
+	}
+	return best;
+}
+
+void client_submit(struct client *c, struct call *call, int64_t delay_ns)
+{
+	unsigned first = find_idlest(c);
+	int r = -ENOTCONN;
+
+	for (unsigned i = 0; i < c->count && r == -ENOTCONN; i++)
+		r = conn_submit(c->conns[(first + i) % c->count], call,
+				delay_ns);
+	if (r < 0) {
+		call->again = false;
+		call->result = r;
+		call->done(call);
+	}
+}
+
+struct waiting {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool done;
+};
+
+static void wake_waiting(struct call *call)
+{
+	struct waiting *w = call->user;
+
+	if (call->result == 0)
+		blob_ref(call->reply.blob);
+	pthread_mutex_lock(&w->lock);
+	w->done = true;
+	pthread_cond_signal(&w->cond);
+	pthread_mutex_unlock(&w->lock);
+}
+
+int client_run(struct client *c, struct call *call)
+{
+	struct waiting w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
+			    false};
+
+	call->done = wake_waiting;
+	call->user = &w;
+	call->reply.blob = NULL;
+	client_submit(c, call, 0);
+	pthread_mutex_lock(&w.lock);
+	while (!w.done)
+		pthread_cond_wait(&w.cond, &w.lock);
+	pthread_mutex_unlock(&w.lock);
+	pthread_cond_destroy(&w.cond);
+	pthread_mutex_destroy(&w.lock);
+	return call->result;
+}
+
+/* --- What is known -------------------------------------------------------- */
+
+static uint32_t least_of(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+struct client_limits client_get_limits(const struct client *c)
+{
+	struct client_limits l = {UINT32_MAX, UINT32_MAX, UINT32_MAX, 0};
+	struct session s;
+
+	for (unsigned i = 0; i < c->count; i++) {
+		if (!conn_get_session(c->conns[i], &s))
+			continue;
+		l.max_ops = least_of(l.max_ops, s.max_ops);
+		l.max_request = least_of(l.max_request, s.max_request);
+		l.max_response = least_of(l.max_response, s.max_response);
+		l.slots += s.slots;
+	}
+	return l;
+}
+
+uint64_t client_get_clientid(const struct client *c)
+{
+	return atomic_load(&c->shared.clientid.id);
+}
+
+uint32_t client_get_generation(const struct client *c)
+{
+	return atomic_load(&c->shared.clientid.generation);
+}
+
+int64_t client_get_rtt_ns(const struct client *c)
+{
+	return atomic_load(&c->shared.rtt_ns);
+}
+
+uint64_t client_get_requests(const struct client *c)
+{
+	return atomic_load(&c->shared.requests);
+}
