@@ -214,7 +214,7 @@ static int load_partials(struct engine *e)
 }
 
 /* The attributes of both roots as they are now. */
-static int get_roots(struct engine *e, struct attr attr[SIDES])
+static int get_roots(struct engine *e)
 {
 	for (int side = 0; side < SIDES; side++) {
 		struct volume_getattr item = {
@@ -225,7 +225,7 @@ static int get_roots(struct engine *e, struct attr attr[SIDES])
 			engine_stop(e, item.result, (enum side)side);
 			return item.result;
 		}
-		attr[side] = item.ret_attr;
+		e->root_attr[side] = item.ret_attr;
 	}
 	return 0;
 }
@@ -242,13 +242,8 @@ void engine_push_root(struct engine *e, struct dirnode *d)
 static int push_root(struct engine *e)
 {
 	struct handle *handle[SIDES];
-	struct attr attr[SIDES];
 	struct dirnode *root;
-	int r;
 
-	r = get_roots(e, attr);
-	if (r < 0)
-		return r;
 	for (int side = 0; side < SIDES; side++)
 		handle[side] =
 		    handle_dup(volume_get_info(e->volume[side])->root);
@@ -263,8 +258,10 @@ static int push_root(struct engine *e)
 		return -ENOMEM;
 	}
 	root->id = MANIFEST_ROOT;
-	root->attr[SOURCE] = attr[SOURCE];
-	root->attr[DESTINATION] = attr[DESTINATION];
+	root->attr[SOURCE] = e->root_attr[SOURCE];
+	root->attr[DESTINATION] = e->root_attr[DESTINATION];
+	/* The probe has changed its times. */
+	atomic_store(&root->touched, true);
 	engine_push_root(e, root);
 	return 0;
 }
@@ -347,7 +344,8 @@ static int prepare(struct engine *e)
 		engine_stop(e, r, SIDES);
 		return r;
 	}
-	if (!e->options.dry_run) {
+	r = get_roots(e);
+	if (r == 0 && !e->options.dry_run) {
 		r = metadata_probe(e);
 		if (r < 0)
 			engine_stop(e, r, DESTINATION);

@@ -19,6 +19,7 @@
  * and the writer's (ranges.h).
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,8 +222,8 @@ static int checkpoint(struct large *g, struct range_writer *writer)
 	r = range_writer_commit(writer);
 	if (r < 0)
 		return r;
-	strncpy(p.name, g->item->name, sizeof(p.name) - 1);
-	strncpy(p.temp_name, g->temp, sizeof(p.temp_name) - 1);
+	snprintf(p.name, sizeof(p.name), "%s", g->item->name);
+	snprintf(p.temp_name, sizeof(p.temp_name), "%s", g->temp);
 	g->saved_offset = g->offset;
 	g->saved_ns = clock_now_ns();
 	return manifest_put_partial(g->engine->manifest, &p);

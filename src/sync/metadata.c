@@ -73,6 +73,10 @@ uint32_t metadata_skipped(const struct engine *e, const struct attr *source,
 	if (e->denied && source->type != ENTRY_SYMLINK &&
 	    (e->preserve & ATTR_SET_MODE) && source->mode != have->mode)
 		flags |= ROW_NO_MODE;
+	/* Beyond what 64 bits of nanoseconds hold, see clock_join_ns(). */
+	if ((e->preserve & ATTR_SET_MTIME) && (source->mtime_ns == INT64_MAX ||
+					       source->mtime_ns == INT64_MIN))
+		flags |= ROW_NO_TIMES;
 	return flags;
 }
 

@@ -44,6 +44,7 @@ struct engine {
 	struct plan_options plan;
 	uint32_t preserve; /* ATTR_SET_*: what is wanted and permitted */
 	uint32_t denied;   /* ATTR_SET_*: wanted, but the server refuses it */
+	struct attr root_attr[SIDES]; /* before anything was changed */
 	uint64_t execution;
 	int64_t started_ns; /* monotonic */
 	int64_t started_wall_ns;
