@@ -181,6 +181,11 @@ void dir_setattr(struct dir_walk *w, struct volume_setattr *item);
  * is of `type` and may be O_PATH: owner, mode, times. */
 int dir_set(int fd, enum entry_type type, const struct attr_set *set);
 
+/* The name of descriptor `fd` in /proc, which reaches what an O_PATH
+ * descriptor stands for; returns `path`. */
+#define DIR_PROC_FD 32
+const char *dir_proc_fd(int fd, char path[DIR_PROC_FD]);
+
 void dir_read_whole(struct dir_walk *w, struct volume_read_whole *item);
 void dir_write_whole(struct dir_walk *w, struct volume_write_whole *items,
 		     size_t count);

@@ -80,11 +80,9 @@ void dir_readlink(struct dir_walk *w, struct volume_readlink *item)
 
 /* --- Setting ------------------------------------------------------------- */
 
-#define PROC_FD_SIZE 32
-
-static const char *proc_fd(int fd, char path[PROC_FD_SIZE])
+const char *dir_proc_fd(int fd, char path[DIR_PROC_FD])
 {
-	snprintf(path, PROC_FD_SIZE, "/proc/self/fd/%d", fd);
+	snprintf(path, DIR_PROC_FD, "/proc/self/fd/%d", fd);
 	return path;
 }
 
@@ -98,14 +96,14 @@ static int set_owner(int fd, const struct attr_set *set)
 
 static int set_mode(int fd, mode_t mode)
 {
-	char path[PROC_FD_SIZE];
+	char path[DIR_PROC_FD];
 
 	if (!fchmod(fd, mode))
 		return 0;
 	if (errno != EBADF)
 		return -errno;
 	/* An O_PATH descriptor; without /proc a new kernel still helps. */
-	if (!chmod(proc_fd(fd, path), mode))
+	if (!chmod(dir_proc_fd(fd, path), mode))
 		return 0;
 	if (errno == ENOENT &&
 	    !syscall(SYS_fchmodat2, fd, "", mode, AT_EMPTY_PATH))
@@ -119,7 +117,7 @@ static int set_times(int fd, const struct attr_set *set)
 	    {.tv_nsec = UTIME_OMIT},
 	    {.tv_nsec = UTIME_OMIT},
 	};
-	char path[PROC_FD_SIZE];
+	char path[DIR_PROC_FD];
 
 	if (set->which & ATTR_SET_ATIME)
 		times[0] = clock_split_ns(set->atime_ns);
@@ -129,7 +127,7 @@ static int set_times(int fd, const struct attr_set *set)
 		return 0;
 	/* Linux before 5.8 knows no AT_EMPTY_PATH here. */
 	if (errno == EINVAL &&
-	    !utimensat(AT_FDCWD, proc_fd(fd, path), times, 0))
+	    !utimensat(AT_FDCWD, dir_proc_fd(fd, path), times, 0))
 		return 0;
 	return -errno;
 }

@@ -221,21 +221,39 @@ static int page_fill(struct page *p, size_t size)
 	return 0;
 }
 
+/*
+ * Opens the O_PATH directory `fd` for reading. "." is looked up in it, which
+ * takes search permission; who may only read it goes through its link in
+ * /proc.
+ */
+static int open_directory(int fd)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	char path[DIR_PROC_FD];
+	int ret;
+
+	ret = openat(fd, ".", flags | O_NOATIME);
+	if (ret < 0 && errno == EPERM) /* not the owner */
+		ret = openat(fd, ".", flags);
+	if (ret < 0 && errno == EACCES)
+		ret = open(dir_proc_fd(fd, path), flags);
+	if (ret < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	return ret;
+}
+
 /* A descriptor of directory `fd` that stands at `cookie`. */
 static int open_at(struct dir *d, int fd, const struct dir_handle *dir,
 		   uint64_t cookie, int *ret_fd)
 {
-	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	int ret = -1;
 
 	if (cookie != 0)
 		ret = listing_take(d, dir->identity, cookie);
 	if (ret < 0) {
-		ret = openat(fd, ".", flags | O_NOATIME);
-		if (ret < 0 && errno == EPERM)
-			ret = openat(fd, ".", flags);
+		ret = open_directory(fd);
 		if (ret < 0)
-			return errno == ENOENT ? -ESTALE : -errno;
+			return ret;
 		if (cookie != 0 && lseek(ret, (off_t)cookie, SEEK_SET) < 0) {
 			int error = errno;
 
