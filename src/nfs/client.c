@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "nfs/conn.h"
+#include "nfs/outbox.h"
 
 #define DEADLINE_S       180
 #define FIRST_CONNECT_NS (20 * NS_PER_S)
@@ -285,6 +286,32 @@ static unsigned find_idlest(const struct client *c)
 	return best;
 }
 
+/*
+ * Ends a call that no connection took, on this thread. Its done() may submit
+ * the next one, which is refused as well, and so on through thousands: such
+ * calls are put behind each other here, not on top of each other on the stack.
+ */
+static void refuse(struct call *call, int result)
+{
+	static _Thread_local struct call_list *refused;
+	struct call_list list;
+
+	call->again = false;
+	call->result = result;
+	if (refused) {
+		TAILQ_INSERT_TAIL(refused, call, link);
+		return;
+	}
+	TAILQ_INIT(&list);
+	TAILQ_INSERT_TAIL(&list, call, link);
+	refused = &list;
+	while ((call = TAILQ_FIRST(&list))) {
+		TAILQ_REMOVE(&list, call, link);
+		call->done(call);
+	}
+	refused = NULL;
+}
+
 void client_submit(struct client *c, struct call *call, int64_t delay_ns)
 {
 	unsigned first = find_idlest(c);
@@ -293,11 +320,8 @@ void client_submit(struct client *c, struct call *call, int64_t delay_ns)
 	for (unsigned i = 0; i < c->count && r == -ENOTCONN; i++)
 		r = conn_submit(c->conns[(first + i) % c->count], call,
 				delay_ns);
-	if (r < 0) {
-		call->again = false;
-		call->result = r;
-		call->done(call);
-	}
+	if (r < 0)
+		refuse(call, r);
 }
 
 struct waiting {

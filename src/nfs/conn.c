@@ -260,7 +260,7 @@ static void take_inbox(struct conn *c)
 	}
 }
 
-/* False when calls came in: do not sleep. */
+/* False when calls came in. */
 static bool may_sleep(struct conn *c)
 {
 	bool empty;
@@ -270,6 +270,18 @@ static bool may_sleep(struct conn *c)
 	c->awake = !empty;
 	pthread_mutex_unlock(&c->lock);
 	return empty;
+}
+
+/* Sleeps unless calls came in. Awake, nobody needs to wake it: what is
+ * submitted while it takes replies is seen in its next turn. */
+static void sleep_until(struct conn *c, bool want_write, int64_t deadline_ns)
+{
+	if (!may_sleep(c))
+		return;
+	link_wait(&c->link, want_write, deadline_ns);
+	pthread_mutex_lock(&c->lock);
+	c->awake = true;
+	pthread_mutex_unlock(&c->lock);
 }
 
 static int send_calls(struct conn *c)
@@ -513,8 +525,7 @@ static void connect_turn(struct conn *c)
 	if (clock_now_ns() < c->retry_ns) {
 		int64_t until = clock_now_ns() + TICK_NS;
 
-		if (may_sleep(c))
-			link_wait(&c->link, false, least(until, c->retry_ns));
+		sleep_until(c, false, least(until, c->retry_ns));
 		return;
 	}
 	r = link_open(&c->link, &c->shared->endpoint, clock_now_ns() + allowed);
@@ -622,11 +633,11 @@ static int exchange_bytes(struct conn *c, int64_t now)
 {
 	int r = send_calls(c);
 
-	if (r == 0 && may_sleep(c))
-		link_wait(&c->link, !outbox_is_empty(&c->flight.outbox),
-			  next_ns(c, now));
-	if (r == 0)
+	if (r == 0) {
+		sleep_until(c, !outbox_is_empty(&c->flight.outbox),
+			    next_ns(c, now));
 		r = receive(c);
+	}
 	return r < 0 ? r : check_silence(c, clock_now_ns());
 }
 
