@@ -98,6 +98,11 @@ void complete_done(struct engine *e, struct item *i, enum entry_state state,
 
 	i->flags |= metadata_skipped(e, &i->attr[SOURCE], &i->attr[DESTINATION]);
 	row.flags = i->flags;
+	if ((row.flags & ROW_NO_TIMES) && e->link_times_denied &&
+	    !atomic_exchange(&e->link_times_said, true))
+		log_warning("destination: the server does not keep the times "
+			    "of symlinks: they are counted as skipped "
+			    "metadata");
 	if (row.flags & (ROW_NO_OWNER | ROW_NO_MODE | ROW_NO_TIMES))
 		engine_count(e, COUNT_METADATA_SKIPPED, 1);
 	if (i->plan.action != PLAN_UNCHANGED || !i->recorded)

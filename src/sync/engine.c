@@ -350,9 +350,6 @@ static int prepare(struct engine *e)
 		if (r < 0)
 			engine_stop(e, r, DESTINATION);
 	}
-	e->plan = (struct plan_options){
-	    .preserve = e->preserve,
-	    .verify_all = e->options.verify == VERIFY_ALL};
 	return r;
 }
 

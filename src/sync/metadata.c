@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "sync/state.h"
 
@@ -13,6 +14,15 @@
 /* What new entries get under --no-mode. */
 #define DEFAULT_FILE_MODE      0644u
 #define DEFAULT_DIRECTORY_MODE 0755u
+
+uint32_t metadata_preserve(const struct engine *e, enum entry_type type)
+{
+	uint32_t preserve = e->preserve;
+
+	if (type == ENTRY_SYMLINK && e->link_times_denied)
+		preserve &= ~ATTR_SET_MTIME;
+	return preserve;
+}
 
 struct attr metadata_want(const struct engine *e, const struct attr *source)
 {
@@ -32,7 +42,7 @@ struct attr_set metadata_set(const struct engine *e, const struct attr *source,
 {
 	struct attr want = metadata_want(e, source);
 	struct attr_set set = {
-	    .which = e->preserve,
+	    .which = metadata_preserve(e, source->type),
 	    .mode = want.mode,
 	    .uid = want.uid,
 	    .gid = want.gid,
@@ -40,7 +50,7 @@ struct attr_set metadata_set(const struct engine *e, const struct attr *source,
 	    .mtime_ns = want.mtime_ns,
 	};
 
-	if (e->preserve & ATTR_SET_MTIME)
+	if (set.which & ATTR_SET_MTIME)
 		set.which |= ATTR_SET_ATIME;
 	if (!(e->preserve & ATTR_SET_MODE)) {
 		set.which |= ATTR_SET_MODE;
@@ -59,7 +69,8 @@ struct attr_set metadata_set(const struct engine *e, const struct attr *source,
 uint32_t metadata_differs(const struct engine *e, const struct attr *want,
 			  const struct attr *have)
 {
-	return plan_attr_differs(want, have, e->preserve);
+	return plan_attr_differs(want, have,
+				 metadata_preserve(e, want->type));
 }
 
 uint32_t metadata_skipped(const struct engine *e, const struct attr *source,
@@ -73,6 +84,10 @@ uint32_t metadata_skipped(const struct engine *e, const struct attr *source,
 	if (e->denied && source->type != ENTRY_SYMLINK &&
 	    (e->preserve & ATTR_SET_MODE) && source->mode != have->mode)
 		flags |= ROW_NO_MODE;
+	if ((e->preserve & ATTR_SET_MTIME) &&
+	    source->type == ENTRY_SYMLINK && e->link_times_denied &&
+	    source->mtime_ns != have->mtime_ns)
+		flags |= ROW_NO_TIMES;
 	/* Beyond what 64 bits of nanoseconds hold, see clock_join_ns(). */
 	if ((e->preserve & ATTR_SET_MTIME) && (source->mtime_ns == INT64_MAX ||
 					       source->mtime_ns == INT64_MIN))
@@ -123,6 +138,28 @@ static void probe_owner(struct engine *e, const struct volume_open *file)
 			    a->uid, a->gid);
 }
 
+/* Some servers take the times of a symlink and drop them. */
+static void probe_link_times(struct engine *e)
+{
+	struct volume *v = e->volume[DESTINATION];
+	char name[TEMPNAME_SIZE];
+	struct volume_make link = {
+	    .dir = volume_get_info(v)->root,
+	    .name = name,
+	    .type = ENTRY_SYMLINK,
+	    .target = "probe",
+	    .set = {.which = ATTR_SET_MTIME, .mtime_ns = NS_PER_S}};
+	struct volume_remove gone = {.dir = link.dir, .name = name};
+
+	tempname_next(&e->tempname, name);
+	volume_run(v, VOLUME_MAKE, &link, 1);
+	e->link_times_denied =
+	    link.result == 0 ? link.ret_attr.mtime_ns != link.set.mtime_ns
+			     : is_denied(link.result);
+	volume_run(v, VOLUME_REMOVE, &gone, 1);
+	volume_items_done(VOLUME_MAKE, &link, 1);
+}
+
 int metadata_probe(struct engine *e)
 {
 	struct volume *v = e->volume[DESTINATION];
@@ -143,6 +180,8 @@ int metadata_probe(struct engine *e)
 	}
 	if (e->preserve & ATTR_SET_OWNER)
 		probe_owner(e, &file);
+	if (e->preserve & ATTR_SET_MTIME)
+		probe_link_times(e);
 	end.file = file.ret_file;
 	file.ret_file = NULL;
 	volume_run(v, VOLUME_CLOSE, &end, 1);

@@ -28,6 +28,9 @@ struct attr metadata_want(const struct engine *e, const struct attr *source);
 struct attr_set metadata_set(const struct engine *e, const struct attr *source,
 			     const struct attr *existing);
 
+/* ATTR_SET_* that are to be preserved on entries of this type. */
+uint32_t metadata_preserve(const struct engine *e, enum entry_type type);
+
 /* Which of what was to be preserved differs between `want` and `have`. */
 uint32_t metadata_differs(const struct engine *e, const struct attr *want,
 			  const struct attr *have);
@@ -37,9 +40,10 @@ uint32_t metadata_skipped(const struct engine *e, const struct attr *source,
 			  const struct attr *have);
 
 /*
- * Finds out once, with a file of its own on the destination, whether owner
- * and group may be set there; says so when they may not. 0, or a negative
- * errno when the destination cannot be written at all.
+ * Finds out once, with a file and a symlink of its own on the destination,
+ * whether owner and group may be set there (says so when they may not), and
+ * whether symlinks keep their times. 0, or a negative errno when the
+ * destination cannot be written at all.
  */
 int metadata_probe(struct engine *e);
 

@@ -2,6 +2,7 @@
 #include "sync/retry.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,10 +208,14 @@ void retry_sweep_partials(struct engine *e)
 
 static int report(const char *path, const struct manifest_row *row, void *user)
 {
-	CLEANUP_FREE char *text = escape_name(path);
+	CLEANUP_FREE char *whole = NULL;
+	CLEANUP_FREE char *text = NULL;
 	bool source = row->phase == PHASE_READ || row->phase == PHASE_LIST;
 
 	(void)user;
+	if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", row->name) < 0)
+		whole = NULL;
+	text = whole ? escape_name(whole) : NULL;
 	log_error("%s %s: %s", source ? "source" : "destination",
 		  text ? text : "?", reason_text(row->error, row->phase));
 	return 0;

@@ -41,9 +41,10 @@ struct engine {
 	struct manifest *manifest;
 	const char *spill_directory;
 	struct sync_options options;
-	struct plan_options plan;
 	uint32_t preserve; /* ATTR_SET_*: what is wanted and permitted */
 	uint32_t denied;   /* ATTR_SET_*: wanted, but the server refuses it */
+	bool link_times_denied; /* the server drops the times of symlinks */
+	_Atomic bool link_times_said; /* and the user knows */
 	struct attr root_attr[SIDES]; /* before anything was changed */
 	uint64_t execution;
 	int64_t started_ns; /* monotonic */
