@@ -6,13 +6,24 @@
 # The names of what is not whole yet begin so.
 TEMP_PREFIX=.efsbridge-
 
+# link_times_option DIR: nfs-ganesha's VFS module drops the times of symlinks,
+# so where DIR lies behind a server no program can keep those.
+link_times_option() {
+	case $1 in
+	"$SERVERS_DIR"/*/export | "$SERVERS_DIR"/*/export/*)
+		echo --omit-link-times
+		;;
+	esac
+}
+
 # same_tree A B: are both trees the same, in the opinion of another program?
 # Content by checksum, hard links, owners by number, times to the nanosecond
 # (that is the -1). Prints the differences, if any.
 same_tree() {
-	local differences
+	local differences options
+	options=$(link_times_option "$2")
 	differences=$(rsync -naHc --delete --itemize-changes --numeric-ids \
-		--modify-window=-1 "$1/" "$2/" 2>&1) || {
+		--modify-window=-1 ${options:+"$options"} "$1/" "$2/" 2>&1) || {
 		printf '%s\n' "$differences" >&2
 		return 1
 	}
@@ -24,9 +35,11 @@ same_tree() {
 
 # contains_tree A B: is all of A in B, whatever else B has?
 contains_tree() {
-	local differences
+	local differences options
+	options=$(link_times_option "$2")
 	differences=$(rsync -naHc --omit-dir-times --itemize-changes \
-		--numeric-ids --modify-window=-1 "$1/" "$2/" 2>&1) || {
+		--numeric-ids --modify-window=-1 ${options:+"$options"} \
+		"$1/" "$2/" 2>&1) || {
 		printf '%s\n' "$differences" >&2
 		return 1
 	}
