@@ -364,8 +364,11 @@ static void learn_limits(struct v4 *v)
 		blob_unref(call.reply.blob);
 	}
 	compound_free(c);
-	v->name_max = limits.name_max;
-	v->link_max = limits.link_max;
+	v->name_max = limits.name_max < VOLUME_NAME_MAX ? limits.name_max
+							: VOLUME_NAME_MAX;
+	/* The least that POSIX allows is what servers say that do not know. */
+	if (limits.link_max > _POSIX_LINK_MAX)
+		v->link_max = limits.link_max;
 	if (limits.read_max >= 1024 && limits.read_max < SIZE_MAX)
 		v->read_max = limits.read_max;
 	if (limits.write_max >= 1024 && limits.write_max < SIZE_MAX)
