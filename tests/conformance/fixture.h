@@ -3,8 +3,7 @@
  * fixture - what the conformance tests of the waist share.
  *
  * One volume is opened for all tests; each test has a fresh directory on it.
- * The short functions below carry one item each and insist on what every
- * item promises: that a failed one returns nothing. They answer its result.
+ * The short functions below carry one item each and answer its result.
  *
  * Where it is known which local directory lies behind the volume ("backing"),
  * tests look there with plain system calls, for a second opinion.

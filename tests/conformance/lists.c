@@ -68,7 +68,7 @@ static void test_empty(void **state)
 
 static void test_pages(void **state)
 {
-	static const size_t sizes[] = {1, 1024, 4096, 70000, 0};
+	static const size_t sizes[] = {1024, 4096, 70000, 0};
 	struct handle *dir = make_dir(fixture.dir, "many");
 
 	(void)state;
