@@ -146,8 +146,11 @@ static void *item_of(struct volume_call *call, size_t i)
 	return (char *)call->items + i * verbs[call->verb]->item_size;
 }
 
-/* The works of an item lie together; the next item's begin at the return
- * value. The item's result is the first error of its works. */
+/*
+ * The works of an item lie together; the next item's begin at the return
+ * value. The item's result is the first error of its works, and an item that
+ * failed returns nothing else.
+ */
 static size_t end_item(struct v4_call *c, size_t first)
 {
 	struct v4_work *work = work_at(c, first);
@@ -161,6 +164,8 @@ static size_t end_item(struct v4_call *c, size_t first)
 	*result_of(work) = result;
 	if (c->verb->merge)
 		c->verb->merge(work, (unsigned)(i - first));
+	if (*result_of(work))
+		volume_items_done(c->call->verb, item, 1);
 	return i;
 }
 

@@ -20,6 +20,11 @@
 /* The least that is asked for by itself, bytes: a hundred-odd entries. */
 #define PAGE_MIN 32768
 
+/* The least that is asked for at all: room for a few of the longest names. A
+ * page too small for one entry makes some servers fail in other ways than
+ * NFS4ERR_TOOSMALL. */
+#define PAGE_FLOOR 4096
+
 /* Entries that there is room for at first. */
 #define ENTRIES_FIRST 64
 
@@ -54,6 +59,8 @@ static int list_init(struct v4_work *head, unsigned parts, size_t items)
 		if (bytes < PAGE_MIN)
 			bytes = PAGE_MIN;
 	}
+	if (bytes < PAGE_FLOOR)
+		bytes = PAGE_FLOOR;
 	work->max_bytes = bytes < room ? bytes : room;
 	return 0;
 }

@@ -268,6 +268,8 @@ static int read_whole_end(struct read_work *work)
 	struct volume_read_whole *read = work->head.item;
 	struct span *s = &work->span;
 
+	if (s->got > VOLUME_WHOLE_MAX)
+		return -EFBIG;
 	read->ret_data = s->data;
 	read->ret_len = s->got;
 	read->ret_blob = s->blob;
