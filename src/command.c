@@ -131,10 +131,6 @@ static enum exit_status open_task(struct session *s)
 
 	r = task_open(&t, &s->task, error, sizeof(error));
 	if (r == 0)
-		r = manifest_open(task_get_directory(s->task), t.source_text,
-				  t.destination_text, &s->manifest, error,
-				  sizeof(error));
-	if (r == 0)
 		return EXIT_DONE;
 	if (r == -ECANCELED)
 		return EXIT_INTERRUPTED;
@@ -155,6 +151,20 @@ static enum exit_status open_volumes(struct session *s)
 		}
 	}
 	return EXIT_DONE;
+}
+
+static enum exit_status open_manifest(struct session *s)
+{
+	char error[ERROR_SIZE];
+	int r;
+
+	r = manifest_open(task_get_directory(s->task),
+			  s->location[SOURCE]->text,
+			  s->location[DESTINATION]->text, &s->manifest, error,
+			  sizeof(error));
+	if (r < 0)
+		log_error("%s", error);
+	return r < 0 ? EXIT_USAGE : EXIT_DONE;
 }
 
 static void say_why(const struct session *s, const struct engine *e)
@@ -255,6 +265,8 @@ static void *worker_main(void *arg)
 	s->status = open_task(s);
 	if (s->status == EXIT_DONE)
 		s->status = open_volumes(s);
+	if (s->status == EXIT_DONE)
+		s->status = open_manifest(s);
 	if (s->status == EXIT_DONE)
 		s->status = run_engine(s);
 	atomic_store(&s->ended, true);

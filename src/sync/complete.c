@@ -114,6 +114,17 @@ void complete_done(struct engine *e, struct item *i, enum entry_state state,
 	end_item(e, i);
 }
 
+void complete_say_mismatch(struct engine *e, const struct item *i)
+{
+	char *path = path_text(i->dir, i->name);
+
+	engine_count(e, COUNT_MISMATCHED, 1);
+	log_error("destination %s: the content differs from the source, "
+		  "though neither side tells of a change: it is copied again",
+		  path ? path : "?");
+	free(path);
+}
+
 void complete_record_failure(struct engine *e, struct dirnode *d,
 			     const char *name, const struct attr *source,
 			     int error, enum entry_phase phase, enum side side)

@@ -42,6 +42,11 @@ void complete_skipped(struct engine *e, struct item *i);
 /* The run is ending: the next one will see to it. */
 void complete_abandoned(struct engine *e, struct item *i);
 
+/* Names an unchanged item whose content differs on the destination: a
+ * difference that verification found. It fails then, and is copied again when
+ * failed entries are retried. */
+void complete_say_mismatch(struct engine *e, const struct item *i);
+
 /* Says and records that directory `d` or entry `name` in it failed, where
  * there is no item. */
 void complete_record_failure(struct engine *e, struct dirnode *d,

@@ -132,7 +132,7 @@ static void compare_one(struct batch *b, struct file *f,
 		i->attr[DESTINATION] = r->ret_after;
 	}
 	if (!f->settled && i->plan.reason == REASON_VERIFY) {
-		engine_count(b->engine, COUNT_MISMATCHED, 1);
+		complete_say_mismatch(b->engine, i);
 		fail(b, f, r->result < 0 ? r->result : -EBADMSG, PHASE_VERIFY,
 		     DESTINATION);
 	}
@@ -157,7 +157,7 @@ static void compare(struct batch *b)
 		if (i->plan.action == PLAN_COMPARE &&
 		    i->attr[DESTINATION].size == f->len) {
 			if (i->has_digest && i->old_state == STATE_VERIFIED &&
-			    i->plan.reason != REASON_VERIFY)
+			    plan_trusts_record(&i->plan))
 				f->settled = digest_equal(&digest, &i->digest);
 			else
 				b->at[n++] = f;

@@ -432,7 +432,7 @@ static int is_settled(struct large *g)
 {
 	struct item *i = g->item;
 	bool trusted = i->has_digest && i->old_state == STATE_VERIFIED &&
-		       i->plan.reason != REASON_VERIFY;
+		       plan_trusts_record(&i->plan);
 	struct digest here, there = i->digest;
 	struct attr now;
 	int r;
@@ -515,7 +515,7 @@ static void copy(struct large *g)
 			return;
 		}
 		if (r == 0 && g->item->plan.reason == REASON_VERIFY) {
-			engine_count(g->engine, COUNT_MISMATCHED, 1);
+			complete_say_mismatch(g->engine, g->item);
 			r = failed(g, -EBADMSG, PHASE_VERIFY, DESTINATION);
 		}
 		digest_stream_reset(g->digest);

@@ -83,6 +83,29 @@ static void linked(struct lane *l, struct name *n, struct volume_link *v)
 	complete_done(e, steal(n->item), n->leader.state, &l->released);
 }
 
+/* True when the name is the leader's already: a rename over it would do
+ * nothing and leave the temporary name. */
+static bool is_linked(const struct name *n)
+{
+	return n->item->handle[DESTINATION] &&
+	       n->item->attr[DESTINATION].type ==
+		   n->item->attr[SOURCE].type &&
+	       n->item->attr[DESTINATION].fileid == n->leader.fileid;
+}
+
+static void already_linked(struct lane *l, struct name *n)
+{
+	struct engine *e = l->engine;
+	struct item *i = steal(n->item);
+
+	engine_count_once(e, COUNT_UNCHANGED, 1);
+	i->has_digest = n->leader.has_digest;
+	i->digest = n->leader.digest;
+	i->recorded = false;
+	i->plan.action = PLAN_UNCHANGED;
+	complete_done(e, i, n->leader.state, &l->released);
+}
+
 /* Finds the leader and makes way: true when the name can be linked. */
 static bool prepare(struct lane *l, struct name *n)
 {
@@ -90,12 +113,16 @@ static bool prepare(struct lane *l, struct name *n)
 	struct withdraw claims = {.engine = e};
 	int r;
 
+	r = links_get(e->links, n->item, &n->leader);
+	if (r > 0 && is_linked(n)) {
+		already_linked(l, n);
+		return false;
+	}
 	withdraw_item(&claims, n->item);
 	if (withdraw_commit(&claims) < 0) {
 		complete_abandoned(e, steal(n->item));
 		return false;
 	}
-	r = links_get(e->links, n->item, &n->leader);
 	if (r > 0 && n->leader.handle) {
 		r = n->item->plan.replace ? clear_directory(l, n->item) : 0;
 		if (r == 0)

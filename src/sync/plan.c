@@ -7,11 +7,12 @@
  *   absent		any		copy (directory: enter)
  *   other type		any		copy, replace
  *   size differs	any		copy
- *   mtime differs	any		copy, unless times are not preserved
+ *   mtime differs	any		compare, unless times are not preserved
  *   same		yes		unchanged, or metadata if these differ
  *   same		no		compare
  *
- * "Same" is size and mtime. FIFOs and sockets have no content: there compare
+ * A file that was only touched, on either side, then gets its time back
+ * without its content being written. "Same" is size and mtime. FIFOs and sockets have no content: there compare
  * means metadata or unchanged. Directories are always entered; their
  * attributes are set after their last child, by the one who finishes them.
  */
@@ -111,7 +112,11 @@ struct plan plan_entry(const struct attr *source,
 	} else if (has_content(source) &&
 		   (options->preserve & ATTR_SET_MTIME) &&
 		   source->mtime_ns != destination->mtime_ns) {
-		p = copy_because(REASON_MTIME);
+		p = (struct plan){
+		    .action = PLAN_COMPARE,
+		    .reason = REASON_MTIME,
+		    .differs = plan_attr_differs(source, destination,
+						 options->preserve)};
 	} else {
 		p = plan_same(source, destination, row, options);
 	}

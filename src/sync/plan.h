@@ -69,6 +69,16 @@ struct plan plan_entry(const struct attr *source,
 		       const struct manifest_row *row,
 		       const struct plan_options *options);
 
+/*
+ * True when, for an entry to be compared, the record of a verified copy may
+ * stand for the destination's content: not when the destination itself has
+ * changed or everything is to be read.
+ */
+static inline bool plan_trusts_record(const struct plan *p)
+{
+	return p->reason != REASON_VERIFY && p->reason != REASON_MTIME;
+}
+
 /* Which of the `preserve` attributes differ between the two; the mode of
  * symlinks means nothing and never differs. */
 uint32_t plan_attr_differs(const struct attr *a, const struct attr *b,

@@ -28,7 +28,7 @@ static const struct {
     {-EBADMSG, PHASE_VERIFY,
      "the content read back differs from the source: run again; if it stays, "
      "distrust the destination"},
-    {-EUCLEAN, PHASE_VERIFY,
+    {-EUCLEAN, PHASE_NONE,
      "the attributes read back differ from what was set: the server does not "
      "keep them, or somebody else changed them"},
     {-ENOTEMPTY, PHASE_NONE,

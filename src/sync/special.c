@@ -103,7 +103,7 @@ static void compare(struct batch *b)
 		t->settled = b->reads[k].result == 0 &&
 			     !strcmp(b->reads[k].ret_target, t->target);
 		if (!t->settled && t->item->plan.reason == REASON_VERIFY) {
-			engine_count(b->engine, COUNT_MISMATCHED, 1);
+			complete_say_mismatch(b->engine, t->item);
 			fail(b, t, -EBADMSG, PHASE_VERIFY, DESTINATION);
 		}
 	}
