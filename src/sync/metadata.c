@@ -95,13 +95,19 @@ uint32_t metadata_skipped(const struct engine *e, const struct attr *source,
 	return flags;
 }
 
-/* Whether `set` may be set on the probe's file: 0, or why not. */
+/* Whether `set` may be set on the probe's file: 0, or why not. A server that
+ * squashes may say yes and keep its own owner all the same. */
 static int try_set(struct engine *e, const struct handle *handle,
 		   struct attr_set set)
 {
 	struct volume_setattr item = {.handle = handle, .set = set};
 
 	volume_run(e->volume[DESTINATION], VOLUME_SETATTR, &item, 1);
+	if (item.result == 0 && (((set.which & ATTR_SET_UID) &&
+				  item.ret_attr.uid != set.uid) ||
+				 ((set.which & ATTR_SET_GID) &&
+				  item.ret_attr.gid != set.gid)))
+		return -EPERM;
 	return item.result;
 }
 
