@@ -237,7 +237,7 @@ static int parse_local(struct parser *p)
 
 /* `address` is what stood between brackets: an IPv6 address, perhaps with a
  * zone (RFC 4007 section 11); stored in the one text that inet_ntop gives. */
-static int set_ipv6(struct parser *p, const char *address)
+static int set_ipv6(struct parser *p, const char *address, bool url)
 {
 	char text[INET6_ADDRSTRLEN + ZONE_MAX + 2];
 	size_t len = strcspn(address, "%");
@@ -253,8 +253,8 @@ static int set_ipv6(struct parser *p, const char *address)
 		return refuse(p, "\"%s\" is no IPv6 address", text);
 	inet_ntop(AF_INET6, &binary, text, INET6_ADDRSTRLEN);
 	if (*zone) {
-		/* An URL writes the percent sign as %25 (RFC 6874). */
-		zone += !strncmp(zone, "%25", 3) && zone[3] ? 3 : 1;
+		/* A URL writes the percent sign as %25 (RFC 6874). */
+		zone += url && !strncmp(zone, "%25", 3) ? 3 : 1;
 		len = strlen(zone);
 		if (len == 0 || len > ZONE_MAX ||
 		    strspn(zone, ZONE_ALPHABET) != len)
@@ -321,8 +321,9 @@ static int check_host(struct parser *p, const char *host)
 	return 0;
 }
 
-/* Takes over text[0..len) as the host: brackets mean IPv6. */
-static int set_host(struct parser *p, const char *text, size_t len)
+/* Takes over text[0..len) as the host: brackets mean IPv6. `url` says that it
+ * stands in one. */
+static int set_host(struct parser *p, const char *text, size_t len, bool url)
 {
 	CLEANUP_FREE char *host = strndup(text, len);
 	int result;
@@ -331,7 +332,7 @@ static int set_host(struct parser *p, const char *text, size_t len)
 		return out_of_memory(p);
 	if (len > 1 && host[0] == '[' && host[len - 1] == ']') {
 		host[len - 1] = '\0';
-		return set_ipv6(p, host + 1);
+		return set_ipv6(p, host + 1, url);
 	}
 	result = check_host(p, host);
 	if (result)
@@ -377,53 +378,55 @@ static int set_vers(struct parser *p, const char *value)
 		      value);
 }
 
-static int set_conns(struct parser *p, const char *value)
-{
-	uint64_t n;
-	int result = parse_number(p, "conns", value, 1, CONNS_MAX, &n);
-
-	if (!result)
-		p->location->conns = (unsigned)n;
-	return result;
-}
-
-static int set_uid(struct parser *p, const char *value)
-{
-	uint64_t n;
-	int result = parse_number(p, "uid", value, 0, ID_MAX, &n);
-
-	if (!result)
-		p->location->uid = (int64_t)n;
-	return result;
-}
-
-static int set_gid(struct parser *p, const char *value)
-{
-	uint64_t n;
-	int result = parse_number(p, "gid", value, 0, ID_MAX, &n);
-
-	if (!result)
-		p->location->gid = (int64_t)n;
-	return result;
-}
-
-static int set_deadline(struct parser *p, const char *value)
-{
-	uint64_t n;
-	int result = parse_number(p, "deadline", value, 1, DEADLINE_MAX, &n);
-
-	if (!result)
-		p->location->deadline_s = (unsigned)n;
-	return result;
-}
+enum option {
+	OPTION_CONNS,
+	OPTION_DEADLINE,
+	OPTION_GID,
+	OPTION_UID,
+	OPTION_VERS,
+};
 
 static const struct {
 	const char *name;
-	int (*set)(struct parser *p, const char *value);
+	uint64_t min, max; /* of a number */
 } options[] = {
-    {"conns", set_conns}, {"deadline", set_deadline}, {"gid", set_gid},
-    {"uid", set_uid},     {"vers", set_vers},
+    [OPTION_CONNS] = {"conns", 1, CONNS_MAX},
+    [OPTION_DEADLINE] = {"deadline", 1, DEADLINE_MAX},
+    [OPTION_GID] = {"gid", 0, ID_MAX},
+    [OPTION_UID] = {"uid", 0, ID_MAX},
+    [OPTION_VERS] = {"vers", 0, 0},
 };
+
+static int set_option(struct parser *p, enum option option, const char *value)
+{
+	struct location *l = p->location;
+	uint64_t n = 0;
+	int result;
+
+	if (option == OPTION_VERS)
+		return set_vers(p, value);
+	result = parse_number(p, options[option].name, value,
+			      options[option].min, options[option].max, &n);
+	if (result)
+		return result;
+	switch (option) {
+	case OPTION_CONNS:
+		l->conns = (unsigned)n;
+		break;
+	case OPTION_DEADLINE:
+		l->deadline_s = (unsigned)n;
+		break;
+	case OPTION_GID:
+		l->gid = (int64_t)n;
+		break;
+	case OPTION_UID:
+		l->uid = (int64_t)n;
+		break;
+	case OPTION_VERS:
+		break;
+	}
+	return 0;
+}
 
 /* One "name=value" of text[0..len). `*seen` has a bit per option. */
 static int parse_option(struct parser *p, const char *text, size_t len,
@@ -453,7 +456,7 @@ static int parse_option(struct parser *p, const char *text, size_t len,
 		if (*seen & 1u << i)
 			return refuse(p, "option %s is given twice", name);
 		*seen |= 1u << i;
-		return options[i].set(p, value);
+		return set_option(p, (enum option)i, value);
 	}
 	return refuse(p,
 		      "option \"%.*s\" is not known; there are conns, "
@@ -524,7 +527,7 @@ static int parse_url(struct parser *p, const char *text)
 	p->location->port = NFS_PORT;
 	if (colon && (!bracket || colon > bracket)) {
 		CLEANUP_FREE char *port = NULL;
-		uint64_t n;
+		uint64_t n = 0;
 
 		host_len = (size_t)(colon - text);
 		if (memchr(text, ':', host_len) && *text != '[')
@@ -540,7 +543,7 @@ static int parse_url(struct parser *p, const char *text)
 	}
 	if (host_len == 0)
 		return refuse(p, "the host is missing; write nfs://host/path");
-	result = set_host(p, text, host_len);
+	result = set_host(p, text, host_len, true);
 	if (!result)
 		result = decode(p, "path", text + authority, path_len, &path);
 	/* decode() lets through only the slashes that separate names. */
@@ -569,7 +572,7 @@ static int parse_host_path(struct parser *p)
 				 "starts with / or ./");
 	}
 	p->location->port = NFS_PORT;
-	result = set_host(p, text, (size_t)(colon - text));
+	result = set_host(p, text, (size_t)(colon - text), false);
 	if (!result)
 		result = set_path(p, "", colon + 1);
 	return result ? result : set_text(p);

@@ -42,6 +42,9 @@ static void assert_set(const char *what, const struct attr *attr,
 
 	if (attr->type == ENTRY_SYMLINK)
 		which &= ~ATTR_SET_MODE;
+	/* Some servers (ganesha) drop the times of a symlink in silence. */
+	if (attr->type == ENTRY_SYMLINK && !fixture.local)
+		which &= ~ATTR_SET_TIMES;
 	if (which & ATTR_SET_MODE && attr->mode != set->mode)
 		wrong |= ATTR_SET_MODE;
 	if (which & ATTR_SET_UID && attr->uid != set->uid)

@@ -194,7 +194,9 @@ static void test_make(void **state)
 		       0);
 		EXPECT(name, do_getattr(handle, &attr), 0);
 		assert_int_equal(attr.type, types[i]);
-		if (attr.mtime_ns != -100)
+		/* Some servers (ganesha) drop the times of a symlink. */
+		if (attr.mtime_ns != -100 &&
+		    (fixture.local || types[i] != ENTRY_SYMLINK))
 			fail_msg("%s: mtime %lld", name,
 				 (long long)attr.mtime_ns);
 		if (types[i] != ENTRY_SYMLINK)

@@ -198,7 +198,8 @@ static void test_read_errors(void **state)
 
 	(void)state;
 	EXPECT("grow", do_setattr(big, &set, NULL), 0);
-	EXPECT("too big", do_read_whole(big, 1, &item), -EFBIG);
+	EXPECT("too big, one byte expected", do_read_whole(big, 1, &item),
+	       -EFBIG);
 	EXPECT("too big", do_read_whole(big, VOLUME_WHOLE_MAX, &item), -EFBIG);
 	set.size = UINT64_C(1) << 40;
 	EXPECT("grow", do_setattr(big, &set, NULL), 0);

@@ -1,0 +1,47 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# The conformance test of the waist over NFSv4.1: what the local directory
+# backend passes in the unit tests, a server's volume passes too, checked on
+# the directory behind the server.
+
+load lib/common
+
+CONFORMANCE=${CONFORMANCE:-${builddir:-$top}/tests/conformance/volume_conformance}
+
+setup_file() {
+	load lib/common
+	have_servers || return 0
+	server_start source
+}
+
+teardown_file() {
+	load lib/common
+	servers_stop
+}
+
+setup() {
+	need_servers
+}
+
+# conform LOCATION BACKING: every test of the program passes.
+conform() {
+	run timeout 250 env CMOCKA_MESSAGE_OUTPUT=TAP "$CONFORMANCE" "$@"
+	echo "$output"
+	[ "$status" = 0 ]
+}
+
+@test "a server's volume conforms" {
+	conform "$(server_url source)" "$(server_export source)"
+	[ -z "$(ls -A "$(server_export source)")" ]
+}
+
+@test "a directory below the export conforms" {
+	mkdir -p "$(server_export source)/a b/c%d"
+	conform "$(server_url source 'a%20b/c%25d')" \
+		"$(server_export source)/a b/c%d"
+}
+
+@test "one connection conforms" {
+	conform "$(server_url source '' conns=1)" "$(server_export source)"
+}
