@@ -1,0 +1,1065 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine between two local directories: what it does when all is well,
+ * when each single call fails, and when things change under it.
+ *
+ * After every run, whatever became of it, each row of the manifest that
+ * claims something must be true (world.h), and no file may stand half copied
+ * under its name.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "fault_volume.h"
+#include "tree.h"
+#include "world.h"
+
+#define LARGE       (3u * 1024 * 1024)
+#define DIRECTORIES 4 /* of the small tree, with its root */
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -1;
+	world_init(w);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	world_done(*state);
+	free(*state);
+	return 0;
+}
+
+/* All kinds of entries, hard links within a directory and across, an empty
+ * file, one that is all zeros at its end, a large one. */
+static void make_tree(const char *root)
+{
+	tree_directory(root, "d", 0755);
+	tree_directory(root, "d/deep", 0750);
+	tree_directory(root, "empty", 01777);
+	tree_file(root, "small", 100, 1);
+	tree_file(root, "none", 0, 2);
+	tree_file(root, "d/one", 5000, 3);
+	tree_file(root, "d/two", 70000, 4);
+	tree_file(root, "d/deep/x\ny \xff", 10, 5);
+	tree_file(root, "d/deep/large", LARGE, 6);
+	tree_chmod(root, "d/one", 06755);
+	tree_link(root, "d/one", "d/one-too");
+	tree_link(root, "d/one", "one-three");
+	tree_symlink(root, "d/one", "soft");
+	tree_symlink(root, "/nowhere", "d/dangling");
+	tree_fifo(root, "d/fifo");
+	tree_socket(root, "sock");
+	tree_touch(root, "empty", 1100000000);
+	tree_touch(root, "d/deep", 1100000001);
+	tree_touch(root, "d", 1100000002);
+	tree_touch(root, "", 1100000003);
+}
+
+/* Another version of that tree: new content, other attributes, other types,
+ * links made and broken, entries gone. */
+static void change_tree(const char *root)
+{
+	tree_file(root, "small", 120, 21);
+	tree_poke(root, "d/two", 9);
+	tree_chmod(root, "none", 0600);
+	tree_unlink(root, "d/one-too");
+	tree_file(root, "d/one-too", 60, 22);
+	tree_link(root, "d/two", "d/two-too");
+	tree_unlink(root, "soft");
+	tree_symlink(root, "elsewhere", "soft");
+	tree_unlink(root, "empty");
+	tree_file(root, "empty", 33, 23);
+	tree_unlink(root, "d/fifo");
+	tree_directory(root, "d/fifo", 0700);
+	tree_file(root, "d/fifo/new", 1, 24);
+	tree_file(root, "d/deep/large", LARGE + 5, 25);
+	tree_chmod(root, "sock", 0666);
+	tree_touch(root, "d/fifo", 1100000010);
+	tree_touch(root, "d/deep", 1100000011);
+	tree_touch(root, "d", 1100000012);
+	tree_touch(root, "", 1100000013);
+}
+
+static uint64_t bytes_moved(const struct world_run *run)
+{
+	return run->counter[COUNT_BYTES_READ] +
+	       run->counter[COUNT_BYTES_WRITTEN];
+}
+
+static void assert_nothing_moved(const struct world_run *run)
+{
+	for (int side = 0; side < SIDES; side++) {
+		assert_int_equal(run->calls[side][VOLUME_READ_WHOLE], 0);
+		assert_int_equal(run->calls[side][VOLUME_READ], 0);
+		assert_int_equal(run->calls[side][VOLUME_READLINK], 0);
+	}
+	assert_int_equal(run->calls[DESTINATION][VOLUME_WRITE_WHOLE], 0);
+	assert_int_equal(run->calls[DESTINATION][VOLUME_WRITE], 0);
+	/* The probe at the start may make a symlink. */
+	assert_true(run->calls[DESTINATION][VOLUME_MAKE] <= 1);
+	assert_int_equal(run->calls[DESTINATION][VOLUME_LINK], 0);
+	assert_int_equal(run->calls[DESTINATION][VOLUME_RENAME], 0);
+	assert_int_equal(run->counter[COUNT_TRANSFERRED], 0);
+	assert_int_equal(run->counter[COUNT_METADATA], 0);
+	assert_int_equal(bytes_moved(run), 0);
+}
+
+/* --- All is well --------------------------------------------------------- */
+
+static void test_fresh(void **state)
+{
+	struct world *w = *state;
+	struct world_run run;
+
+	make_tree(w->path[SOURCE]);
+	run = world_run_well(w);
+	assert_int_equal(run.counter[COUNT_TRANSFERRED], 12);
+	assert_int_equal(run.counter[COUNT_TRANSFERRED_DIRECTORIES], 3);
+	assert_int_equal(run.counter[COUNT_LINKED], 2);
+	assert_int_equal(run.counter[COUNT_VERIFIED], 12);
+	assert_int_equal(run.counter[COUNT_FAILED], 0);
+	assert_int_equal(run.calls[SOURCE][VOLUME_LIST], DIRECTORIES);
+	assert_int_equal(world_row_state(w, "d/deep/large", NULL),
+			 STATE_VERIFIED);
+}
+
+static void test_second_run(void **state)
+{
+	struct world *w = *state;
+	struct world_run run;
+
+	make_tree(w->path[SOURCE]);
+	world_run_well(w);
+	run = world_run_well(w);
+	assert_nothing_moved(&run);
+	assert_int_equal(run.calls[SOURCE][VOLUME_LIST], DIRECTORIES);
+	assert_int_equal(run.calls[DESTINATION][VOLUME_LIST], DIRECTORIES);
+	assert_int_equal(run.counter[COUNT_UNCHANGED], 12);
+}
+
+static void test_changed_tree(void **state)
+{
+	struct world *w = *state;
+	struct world_run run;
+
+	make_tree(w->path[SOURCE]);
+	world_run_well(w);
+	change_tree(w->path[SOURCE]);
+	world_run_well(w);
+	run = world_run_well(w);
+	assert_nothing_moved(&run);
+}
+
+static void test_metadata_only(void **state)
+{
+	struct world *w = *state;
+	struct world_run run;
+
+	make_tree(w->path[SOURCE]);
+	world_run_well(w);
+	tree_chmod(w->path[SOURCE], "small", 0400);
+	tree_chmod(w->path[SOURCE], "d/one", 0640); /* three names */
+	tree_chmod(w->path[SOURCE], "d/deep", 0711);
+	tree_chmod(w->path[SOURCE], "d/deep/large", 0444);
+	run = world_run_well(w);
+	assert_int_equal(run.calls[DESTINATION][VOLUME_WRITE_WHOLE], 0);
+	assert_int_equal(run.calls[DESTINATION][VOLUME_WRITE], 0);
+	assert_int_equal(run.counter[COUNT_TRANSFERRED], 0);
+	run = world_run_well(w);
+	assert_nothing_moved(&run);
+}
+
+static void test_same_size_and_mtime(void **state)
+{
+	struct world *w = *state;
+	struct world_run run;
+
+	make_tree(w->path[SOURCE]);
+	world_run_well(w);
+	tree_poke(w->path[SOURCE], "d/two", 100);
+	tree_poke(w->path[SOURCE], "d/deep/large", LARGE - 1);
+	run = world_run_well(w);
+	assert_int_equal(run.counter[COUNT_TRANSFERRED], 2);
+}
+
+/* The destination was filled by another program: what is the same is not
+ * written. */
+static void test_filled_before(void **state)
+{
+	struct world *w = *state;
+	struct world_run run;
+
+	make_tree(w->path[SOURCE]);
+	make_tree(w->path[DESTINATION]);
+	run = world_run_well(w);
+	assert_int_equal(run.counter[COUNT_TRANSFERRED], 0);
+	assert_int_equal(run.calls[DESTINATION][VOLUME_WRITE_WHOLE], 0);
+	run = world_run_well(w);
+	assert_nothing_moved(&run);
+}
+
+/* Names that are one object only on the destination. */
+static void test_linked_on_destination_only(void **state)
+{
+	struct world *w = *state;
+	struct world_run run;
+
+	tree_file(w->path[SOURCE], "a", 100, 1);
+	tree_file(w->path[SOURCE], "b", 100, 1);
+	tree_file(w->path[SOURCE], "c", 100, 1);
+	tree_chmod(w->path[SOURCE], "b", 0600);
+	tree_chmod(w->path[SOURCE], "c", 0640);
+	tree_file(w->path[DESTINATION], "a", 100, 1);
+	tree_link(w->path[DESTINATION], "a", "b");
+	tree_link(w->path[DESTINATION], "a", "c");
+	run = (struct world_run){.failed_rows = 0};
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(
+	    tree_compare(w->path[SOURCE], w->path[DESTINATION], TREE_LINKS), 0);
+}
+
+/* --- Each call fails ----------------------------------------------------- */
+
+/*
+ * What must hold after a run with faults: it says how it ended, and the
+ * next run makes everything right.
+ */
+static void judge_faulted(struct world *w, const struct world_run *run,
+			  bool fresh)
+{
+	switch (run->status) {
+	case ENGINE_SUCCESS:
+		assert_int_equal(run->failed_rows, 0);
+		break;
+	case ENGINE_FAILURES:
+		assert_true(run->failed_rows > 0);
+		assert_true(run->failed_error < 0);
+		break;
+	case ENGINE_LOST:
+	case ENGINE_STOPPED:
+		assert_true(run->stop < 0);
+		break;
+	case ENGINE_CANCELLED:
+		fail();
+	}
+	if (fresh)
+		assert_int_equal(tree_compare(w->path[SOURCE],
+					      w->path[DESTINATION],
+					      TREE_CONTENT),
+				 0);
+	world_run_well(w);
+	assert_int_equal(tree_count_temporary(w->path[DESTINATION]), 0);
+}
+
+static const char *const verb_names[VOLUME_VERBS + 1] = {
+    [VOLUME_LIST] = "LIST",
+    [VOLUME_LOOKUP] = "LOOKUP",
+    [VOLUME_GETATTR] = "GETATTR",
+    [VOLUME_READLINK] = "READLINK",
+    [VOLUME_READ_WHOLE] = "READ_WHOLE",
+    [VOLUME_WRITE_WHOLE] = "WRITE_WHOLE",
+    [VOLUME_MAKE] = "MAKE",
+    [VOLUME_LINK] = "LINK",
+    [VOLUME_SETATTR] = "SETATTR",
+    [VOLUME_REMOVE] = "REMOVE",
+    [VOLUME_RENAME] = "RENAME",
+    [VOLUME_READ] = "READ",
+    [VOLUME_OPEN] = "OPEN",
+    [VOLUME_WRITE] = "WRITE",
+    [VOLUME_COMMIT] = "COMMIT",
+    [VOLUME_CLOSE] = "CLOSE",
+    [VOLUME_STATFS] = "STATFS",
+    [VOLUME_VERBS] = "any",
+};
+
+static void run_faulted(struct world *w, enum side side,
+			const struct fault_rule *rule, bool fresh)
+{
+	struct world_run run = {.failed_rows = 0};
+
+	fprintf(stderr, "# %s: %s %llu, %llu times: effect %d, error %d\n",
+		side_name(side), verb_names[rule->verb],
+		(unsigned long long)rule->first,
+		(unsigned long long)rule->times, (int)rule->effect,
+		rule->error);
+	run.rule[side][0] = *rule;
+	world_run(w, &run);
+	judge_faulted(w, &run, fresh);
+}
+
+/* The rule for every number of every verb of both sides. */
+static void for_each_call(struct world *w, struct fault_rule rule)
+{
+	struct world_run well;
+
+	make_tree(w->path[SOURCE]);
+	well = world_run_well(w);
+	for (int side = 0; side < SIDES; side++) {
+		for (int verb = 0; verb < VOLUME_VERBS; verb++) {
+			uint64_t count = well.calls[side][verb];
+
+			rule.verb = (enum volume_verb)verb;
+			for (uint64_t n = 1; n <= count; n++) {
+				rule.first = n;
+				world_begin_anew(w);
+				run_faulted(w, (enum side)side, &rule, true);
+			}
+		}
+	}
+}
+
+static void test_each_call_fails_once(void **state)
+{
+	for_each_call(*state, (struct fault_rule){.times = 1, .error = -EIO});
+}
+
+static void test_each_verb_fails_for_good(void **state)
+{
+	for_each_call(
+	    *state, (struct fault_rule){.times = FAULT_FOREVER, .error = -EIO});
+}
+
+/* From the n-th call on a side is gone. */
+static void lose_side(struct world *w, enum side side, enum fault_effect effect,
+		      int error)
+{
+	struct fault_rule rule = {.verb = VOLUME_VERBS,
+				  .times = FAULT_FOREVER,
+				  .effect = effect,
+				  .error = error};
+	uint64_t count;
+
+	make_tree(w->path[SOURCE]);
+	count = world_run_well(w).calls[side][VOLUME_VERBS];
+	for (uint64_t n = 1; n <= count; n++) {
+		rule.first = n;
+		world_begin_anew(w);
+		run_faulted(w, side, &rule, true);
+	}
+}
+
+static void test_destination_lost(void **state)
+{
+	lose_side(*state, DESTINATION, FAULT_FAIL, -ENOTCONN);
+}
+
+static void test_source_lost(void **state)
+{
+	lose_side(*state, SOURCE, FAULT_FAIL, -ENOTCONN);
+}
+
+/* The same in a run that changes what is there: the rows must be taken back
+ * before. Every call's answer may be lost though it was carried out. */
+static void lose_while_changing(struct world *w, enum fault_effect effect)
+{
+	struct fault_rule rules[] = {
+	    {.verb = VOLUME_VERBS,
+	     .effect = effect,
+	     .times = 1,
+	     .error = -ENOTCONN},
+	    {.verb = VOLUME_VERBS, .times = FAULT_FOREVER, .error = -ENOTCONN},
+	};
+	uint64_t count = 1;
+
+	for (uint64_t n = 1; n <= count; n++) {
+		struct world_run run = {.failed_rows = 0};
+
+		world_begin_anew(w);
+		tree_remove(w->path[SOURCE]);
+		assert_int_equal(mkdir(w->path[SOURCE], 0755), 0);
+		make_tree(w->path[SOURCE]);
+		world_run_well(w);
+		change_tree(w->path[SOURCE]);
+		rules[0].first = n;
+		rules[1].first = n + 1;
+		run.rule[DESTINATION][0] = rules[0];
+		run.rule[DESTINATION][1] = rules[1];
+		fprintf(stderr, "# changing, lost at call %llu\n",
+			(unsigned long long)n);
+		world_run(w, &run);
+		if (run.status != ENGINE_SUCCESS)
+			count = run.calls[DESTINATION][VOLUME_VERBS] > n ? n + 1
+									 : n;
+		judge_faulted(w, &run, false);
+	}
+}
+
+static void test_lost_while_changing(void **state)
+{
+	lose_while_changing(*state, FAULT_FAIL);
+}
+
+static void test_lost_answer_while_changing(void **state)
+{
+	lose_while_changing(*state, FAULT_LATE);
+}
+
+/* Something failed once; in the second try the destination is lost. */
+static void test_lost_while_retrying(void **state)
+{
+	struct world *w = *state;
+	uint64_t from, to;
+
+	make_tree(w->path[SOURCE]);
+	from = world_run_well(w).calls[DESTINATION][VOLUME_VERBS];
+	to = from + 20;
+	for (uint64_t n = from; n < to; n++) {
+		struct world_run run = {.rule[DESTINATION] = {
+					    {.verb = VOLUME_WRITE_WHOLE,
+					     .name = "two",
+					     .first = 1,
+					     .times = 1,
+					     .error = -EIO},
+					    {.verb = VOLUME_MAKE,
+					     .name = "dangling",
+					     .first = 1,
+					     .times = 1,
+					     .error = -EIO},
+					    {.verb = VOLUME_VERBS,
+					     .first = n,
+					     .times = FAULT_FOREVER,
+					     .error = -ENOTCONN},
+					}};
+
+		fprintf(stderr, "# retrying, lost at call %llu\n",
+			(unsigned long long)n);
+		world_begin_anew(w);
+		world_run(w, &run);
+		judge_faulted(w, &run, true);
+	}
+}
+
+/* A directory that changed and cannot be listed stays failed. */
+static void test_unlisted_directory_is_named(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.rule[SOURCE] = {{.verb = VOLUME_LIST,
+						  .name = "deep",
+						  .first = 1,
+						  .times = FAULT_FOREVER,
+						  .error = -EACCES}}};
+
+	make_tree(w->path[SOURCE]);
+	world_run_well(w);
+	tree_chmod(w->path[SOURCE], "d/deep", 0700);
+	tree_file(w->path[SOURCE], "d/deep/more", 10, 40);
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_FAILURES);
+	assert_int_equal(run.failed_rows, 1);
+	assert_int_equal(run.failed_error, -EACCES);
+	assert_string_equal(run.failed_path, "d/deep");
+	world_run_well(w);
+}
+
+static void test_root_attributes_fail(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.failed_rows = 0};
+	uint64_t sets;
+
+	make_tree(w->path[SOURCE]);
+	sets = world_run_well(w).calls[DESTINATION][VOLUME_SETATTR];
+	world_begin_anew(w);
+	/* The root is the last. */
+	run.rule[DESTINATION][0] = (struct fault_rule){.verb = VOLUME_SETATTR,
+						       .first = sets,
+						       .times = FAULT_FOREVER,
+						       .error = -EPERM};
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_FAILURES);
+	assert_int_equal(run.failed_rows, 1);
+	assert_int_equal(run.failed_error, -EPERM);
+	world_run_well(w);
+}
+
+/* --- Hard links ---------------------------------------------------------- */
+
+static void test_link_limit(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.link_max = 3};
+	char name[16];
+	uint32_t flags;
+	unsigned unlinked = 0;
+
+	tree_directory(w->path[SOURCE], "d", 0755);
+	tree_file(w->path[SOURCE], "n0", 4000, 1);
+	for (int i = 1; i < 8; i++) {
+		snprintf(name, sizeof(name), "%sn%d", i % 2 ? "d/" : "", i);
+		tree_link(w->path[SOURCE], "n0", name);
+	}
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(tree_compare(w->path[SOURCE], w->path[DESTINATION], 0),
+			 0);
+	for (int i = 0; i < 8; i++) {
+		snprintf(name, sizeof(name), "%sn%d", i % 2 ? "d/" : "", i);
+		assert_true(tree_links(w->path[DESTINATION], name) <= 3);
+		assert_int_equal(world_row_state(w, name, &flags),
+				 STATE_VERIFIED);
+		unlinked += !!(flags & ROW_UNLINKED);
+	}
+	assert_int_equal(run.counter[COUNT_LINK_LIMIT], unlinked);
+	assert_true(unlinked >= 2);
+	for (int again = 0; again < 3; again++) {
+		run = (struct world_run){.link_max = 3};
+		world_run(w, &run);
+		assert_int_equal(run.status, ENGINE_SUCCESS);
+		assert_nothing_moved(&run);
+	}
+}
+
+static void test_leader_fails(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {
+	    .rule[DESTINATION] = {{.verb = VOLUME_WRITE_WHOLE,
+				   .first = 1,
+				   .times = 1,
+				   .error = -EIO}}};
+
+	tree_file(w->path[SOURCE], "a", 4000, 1);
+	for (char c = 'b'; c < 'h'; c++)
+		tree_link(w->path[SOURCE], "a", (char[]){c, '\0'});
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(
+	    tree_compare(w->path[SOURCE], w->path[DESTINATION], TREE_LINKS), 0);
+}
+
+/* --- Things change meanwhile --------------------------------------------- */
+
+/* One rule on one side in a fresh copy of the small tree. */
+static struct world_run run_with(struct world *w, enum side side,
+				 const struct fault_rule *rule)
+{
+	struct world_run run = {.failed_rows = 0};
+
+	make_tree(w->path[SOURCE]);
+	run.rule[side][0] = *rule;
+	world_run(w, &run);
+	return run;
+}
+
+static struct world_run change_source(struct world *w, enum volume_verb verb,
+				      const char *name,
+				      enum fault_effect effect, uint64_t times)
+{
+	return run_with(w, SOURCE,
+			&(struct fault_rule){.verb = verb,
+					     .name = name,
+					     .first = 1,
+					     .times = times,
+					     .effect = effect});
+}
+
+static void assert_stays_busy(struct world *w, enum volume_verb verb,
+			      const char *name, const char *path)
+{
+	struct world_run run =
+	    change_source(w, verb, name, FAULT_CHANGE, FAULT_FOREVER);
+
+	assert_int_equal(run.status, ENGINE_FAILURES);
+	assert_int_equal(run.failed_rows, 1);
+	assert_int_equal(run.failed_error, -EBUSY);
+	assert_string_equal(run.failed_path, path);
+	assert_false(tree_exists(w->path[DESTINATION], path));
+	assert_int_equal(tree_count_temporary(w->path[DESTINATION]), 0);
+	world_run_well(w);
+}
+
+static void test_keeps_changing(void **state)
+{
+	assert_stays_busy(*state, VOLUME_READ_WHOLE, "two", "d/two");
+}
+
+static void test_large_keeps_changing(void **state)
+{
+	assert_stays_busy(*state, VOLUME_READ, "large", "d/deep/large");
+}
+
+static void assert_right_at_last(struct world *w, const struct world_run *run)
+{
+	assert_int_equal(run->status, ENGINE_SUCCESS);
+	assert_int_equal(
+	    tree_compare(w->path[SOURCE], w->path[DESTINATION], TREE_CONTENT),
+	    0);
+	assert_int_equal(tree_count_temporary(w->path[DESTINATION]), 0);
+	world_run_well(w);
+}
+
+static void test_changes_once(void **state)
+{
+	struct world_run run =
+	    change_source(*state, VOLUME_READ_WHOLE, "two", FAULT_CHANGE, 1);
+
+	assert_right_at_last(*state, &run);
+}
+
+static void test_large_changes_once(void **state)
+{
+	struct world_run run =
+	    change_source(*state, VOLUME_READ, "large", FAULT_CHANGE, 1);
+
+	assert_right_at_last(*state, &run);
+}
+
+static void test_grows_once(void **state)
+{
+	struct world_run run =
+	    change_source(*state, VOLUME_READ_WHOLE, "two", FAULT_GROW, 1);
+
+	assert_right_at_last(*state, &run);
+}
+
+static void test_large_grows_once(void **state)
+{
+	struct world_run run =
+	    change_source(*state, VOLUME_READ, "large", FAULT_GROW, 1);
+
+	assert_right_at_last(*state, &run);
+}
+
+static void grow_much(void *user)
+{
+	struct world *w = user;
+
+	tree_file(w->path[SOURCE], "d/two", LARGE, 60);
+}
+
+/* A small file that is a large one by the time it is read. */
+static void test_outgrows_its_batch(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    run_with(w, SOURCE,
+		     &(struct fault_rule){.verb = VOLUME_READ_WHOLE,
+					  .name = "two",
+					  .first = 1,
+					  .times = 1,
+					  .effect = FAULT_CALL,
+					  .call = grow_much,
+					  .user = w});
+
+	assert_right_at_last(w, &run);
+}
+
+static void shrink_large(void *user)
+{
+	struct world *w = user;
+
+	tree_file(w->path[SOURCE], "d/deep/large", 1000, 61);
+}
+
+static void test_large_shrinks(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    run_with(w, SOURCE,
+		     &(struct fault_rule){.verb = VOLUME_READ,
+					  .name = "large",
+					  .first = 2,
+					  .times = 1,
+					  .effect = FAULT_CALL,
+					  .call = shrink_large,
+					  .user = w});
+
+	assert_right_at_last(w, &run);
+}
+
+static void test_vanishes(void **state)
+{
+	struct world_run run =
+	    change_source(*state, VOLUME_READ_WHOLE, "two", FAULT_VANISH, 1);
+
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(run.counter[COUNT_VANISHED], 1);
+	assert_int_equal(run.failed_rows, 0);
+}
+
+static void test_large_vanishes(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    change_source(w, VOLUME_READ, "large", FAULT_VANISH, 1);
+
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(run.counter[COUNT_VANISHED], 1);
+	assert_int_equal(tree_count_temporary(w->path[DESTINATION]), 0);
+}
+
+static void test_link_leader_vanishes(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.rule[SOURCE] = {{.verb = VOLUME_READ_WHOLE,
+						  .first = 1,
+						  .times = 1,
+						  .effect = FAULT_VANISH}}};
+
+	tree_file(w->path[SOURCE], "a", 10, 1);
+	tree_link(w->path[SOURCE], "a", "b");
+	tree_link(w->path[SOURCE], "a", "c");
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(run.counter[COUNT_VANISHED], 1);
+	world_run_well(w);
+}
+
+/* --- What is read back --------------------------------------------------- */
+
+static void test_corrupt_read_back(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    run_with(w, DESTINATION,
+		     &(struct fault_rule){.verb = VOLUME_READ_WHOLE,
+					  .name = "two",
+					  .first = 1,
+					  .times = 1,
+					  .effect = FAULT_CORRUPT});
+
+	/* The second try finds it well. */
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(run.counter[COUNT_FAILED], 0);
+	assert_true(run.calls[DESTINATION][VOLUME_READ_WHOLE] >= 7);
+	world_run_well(w);
+}
+
+static void test_corrupt_for_good(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    run_with(w, DESTINATION,
+		     &(struct fault_rule){.verb = VOLUME_READ_WHOLE,
+					  .name = "two",
+					  .first = 1,
+					  .times = FAULT_FOREVER,
+					  .effect = FAULT_CORRUPT});
+
+	assert_int_equal(run.status, ENGINE_FAILURES);
+	assert_int_equal(run.failed_rows, 1);
+	assert_int_equal(run.failed_error, -EBADMSG);
+	assert_string_equal(run.failed_path, "d/two");
+	world_run_well(w);
+}
+
+static void test_large_corrupt_read_back(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    run_with(w, DESTINATION,
+		     &(struct fault_rule){.verb = VOLUME_READ,
+					  .first = 2,
+					  .times = 1,
+					  .effect = FAULT_CORRUPT});
+
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_true(run.counter[COUNT_BYTES_READ] > 2 * LARGE);
+	assert_int_equal(tree_count_temporary(w->path[DESTINATION]), 0);
+	world_run_well(w);
+}
+
+static void test_verify_all_repairs(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.options.verify = VERIFY_ALL};
+
+	make_tree(w->path[SOURCE]);
+	world_run_well(w);
+	tree_poke(w->path[DESTINATION], "d/two", 7);
+	tree_poke(w->path[DESTINATION], "d/deep/large", 7);
+	/* The rows became false behind our back; nothing else does here. */
+	world_run(w, &run);
+	assert_int_equal(run.counter[COUNT_MISMATCHED], 2);
+	assert_int_equal(run.counter[COUNT_FAILED], 0);
+	assert_int_equal(run.status, ENGINE_FAILURES);
+	assert_int_equal(
+	    tree_compare(w->path[SOURCE], w->path[DESTINATION], TREE_LINKS), 0);
+	run = (struct world_run){.options.verify = VERIFY_ALL};
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(run.counter[COUNT_MISMATCHED], 0);
+}
+
+static void test_verifier_changes(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    run_with(w, DESTINATION,
+		     &(struct fault_rule){.verb = VOLUME_WRITE,
+					  .first = 2,
+					  .times = 1,
+					  .effect = FAULT_FORGET});
+
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_true(run.calls[DESTINATION][VOLUME_WRITE] >= 6);
+	assert_int_equal(tree_count_temporary(w->path[DESTINATION]), 0);
+	world_run_well(w);
+}
+
+static void test_verifier_changes_at_commit(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    run_with(w, DESTINATION,
+		     &(struct fault_rule){.verb = VOLUME_COMMIT,
+					  .first = 1,
+					  .times = 1,
+					  .effect = FAULT_FORGET});
+
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(run.calls[DESTINATION][VOLUME_WRITE], 6);
+	assert_int_equal(tree_count_temporary(w->path[DESTINATION]), 0);
+	world_run_well(w);
+}
+
+/* --- Ending early -------------------------------------------------------- */
+
+static void test_full_destination(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    run_with(w, DESTINATION,
+		     &(struct fault_rule){.verb = VOLUME_WRITE_WHOLE,
+					  .first = 3,
+					  .times = FAULT_FOREVER,
+					  .error = -ENOSPC});
+
+	assert_int_equal(run.status, ENGINE_STOPPED);
+	assert_int_equal(run.stop, -ENOSPC);
+	assert_int_equal(run.stop_side, DESTINATION);
+	assert_int_equal(run.failed_rows, 0);
+	world_run_well(w);
+}
+
+static void test_lost_side(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    run_with(w, SOURCE,
+		     &(struct fault_rule){.verb = VOLUME_READ_WHOLE,
+					  .first = 2,
+					  .times = FAULT_FOREVER,
+					  .error = -ENOTCONN});
+
+	assert_int_equal(run.status, ENGINE_LOST);
+	assert_int_equal(run.stop, -ENOTCONN);
+	assert_int_equal(run.stop_side, SOURCE);
+	assert_int_equal(run.failed_rows, 0);
+	world_run_well(w);
+}
+
+/* Cancels at each call in turn. */
+static void cancel_at_each(struct world *w, bool twice)
+{
+	uint64_t count = 1;
+
+	make_tree(w->path[SOURCE]);
+	for (uint64_t n = 1; n <= count; n += 3) {
+		struct world_run run = {.failed_rows = 0};
+
+		for (int i = 0; i < 1 + twice; i++)
+			run.rule[DESTINATION][i] =
+			    (struct fault_rule){.verb = VOLUME_VERBS,
+						.first = n + (uint64_t)i,
+						.times = 1,
+						.effect = FAULT_CALL,
+						.call = world_cancel,
+						.user = &run};
+		world_begin_anew(w);
+		world_run(w, &run);
+		if (run.calls[DESTINATION][VOLUME_VERBS] >= n) {
+			assert_int_equal(run.status, ENGINE_CANCELLED);
+			count = n + 3;
+		}
+		assert_int_equal(run.failed_rows, 0);
+		assert_int_equal(tree_compare(w->path[SOURCE],
+					      w->path[DESTINATION],
+					      TREE_CONTENT),
+				 0);
+		world_run_well(w);
+	}
+	assert_true(count > 30);
+}
+
+static void test_cancel(void **state)
+{
+	cancel_at_each(*state, false);
+}
+
+static void test_cancel_twice(void **state)
+{
+	cancel_at_each(*state, true);
+}
+
+static void test_resume_large(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.failed_rows = 0};
+
+	tree_file(w->path[SOURCE], "large", 16u << 20, 1);
+	run.rule[DESTINATION][0] = (struct fault_rule){.verb = VOLUME_WRITE,
+						       .first = 5,
+						       .times = 1,
+						       .effect = FAULT_CALL,
+						       .call = world_cancel,
+						       .user = &run};
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_CANCELLED);
+	assert_false(tree_exists(w->path[DESTINATION], "large"));
+	run = world_run_well(w);
+	assert_true(run.counter[COUNT_RESUMED_BYTES] > 0);
+	assert_int_equal(run.counter[COUNT_RESUMED_BYTES] +
+			     run.counter[COUNT_BYTES_READ],
+			 16u << 20);
+}
+
+/* What was noted of a file that changed meanwhile is of no use. */
+static void test_resume_changed(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.failed_rows = 0};
+
+	tree_file(w->path[SOURCE], "large", 16u << 20, 1);
+	run.rule[DESTINATION][0] = (struct fault_rule){.verb = VOLUME_WRITE,
+						       .first = 5,
+						       .times = 1,
+						       .effect = FAULT_CALL,
+						       .call = world_cancel,
+						       .user = &run};
+	world_run(w, &run);
+	tree_poke(w->path[SOURCE], "large", 3);
+	run = world_run_well(w);
+	assert_int_equal(run.counter[COUNT_RESUMED_BYTES], 0);
+}
+
+/* A large file that was begun and is gone from the source. */
+static void test_partial_is_swept(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.failed_rows = 0};
+
+	tree_file(w->path[SOURCE], "large", 16u << 20, 1);
+	run.rule[DESTINATION][0] = (struct fault_rule){.verb = VOLUME_WRITE,
+						       .first = 5,
+						       .times = 1,
+						       .effect = FAULT_CALL,
+						       .call = world_cancel,
+						       .user = &run};
+	world_run(w, &run);
+	tree_unlink(w->path[SOURCE], "large");
+	world_run_well(w);
+}
+
+/* --- Options ------------------------------------------------------------- */
+
+static void test_dry_run(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.options.dry_run = true};
+	int out = dup(STDOUT_FILENO);
+
+	make_tree(w->path[SOURCE]);
+	fflush(stdout);
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	world_run(w, &run);
+	fflush(stdout);
+	dup2(out, STDOUT_FILENO);
+	close(out);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	for (int verb = 0; verb < VOLUME_VERBS; verb++)
+		if (verb != VOLUME_LIST && verb != VOLUME_GETATTR)
+			assert_int_equal(run.calls[DESTINATION][verb], 0);
+	assert_false(tree_exists(w->path[DESTINATION], "small"));
+	world_run_well(w);
+}
+
+static void test_verify_none(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.options.verify = VERIFY_NONE};
+
+	make_tree(w->path[SOURCE]);
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(run.calls[DESTINATION][VOLUME_READ_WHOLE], 0);
+	assert_int_equal(run.calls[DESTINATION][VOLUME_READ], 0);
+	assert_int_equal(world_row_state(w, "d/two", NULL), STATE_COPIED);
+	run = world_run_well(w);
+	assert_nothing_moved(&run);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(fresh),
+	    TEST(second_run),
+	    TEST(changed_tree),
+	    TEST(metadata_only),
+	    TEST(same_size_and_mtime),
+	    TEST(filled_before),
+	    TEST(linked_on_destination_only),
+	    TEST(each_call_fails_once),
+	    TEST(each_verb_fails_for_good),
+	    TEST(destination_lost),
+	    TEST(source_lost),
+	    TEST(lost_while_changing),
+	    TEST(lost_answer_while_changing),
+	    TEST(lost_while_retrying),
+	    TEST(unlisted_directory_is_named),
+	    TEST(root_attributes_fail),
+	    TEST(link_limit),
+	    TEST(leader_fails),
+	    TEST(keeps_changing),
+	    TEST(large_keeps_changing),
+	    TEST(changes_once),
+	    TEST(large_changes_once),
+	    TEST(grows_once),
+	    TEST(large_grows_once),
+	    TEST(outgrows_its_batch),
+	    TEST(large_shrinks),
+	    TEST(vanishes),
+	    TEST(large_vanishes),
+	    TEST(link_leader_vanishes),
+	    TEST(corrupt_read_back),
+	    TEST(corrupt_for_good),
+	    TEST(large_corrupt_read_back),
+	    TEST(verify_all_repairs),
+	    TEST(verifier_changes),
+	    TEST(verifier_changes_at_commit),
+	    TEST(full_destination),
+	    TEST(lost_side),
+	    TEST(cancel),
+	    TEST(cancel_twice),
+	    TEST(resume_large),
+	    TEST(resume_changed),
+	    TEST(partial_is_swept),
+	    TEST(dry_run),
+	    TEST(verify_none),
+	};
+
+	/* One test alone: test_engine test_fresh */
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

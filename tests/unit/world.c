@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "world.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <setjmp.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "sync/manifest.h"
+#include "tree.h"
+
+void world_init(struct world *w)
+{
+	tree_scratch("test_engine", w->base, sizeof(w->base));
+	for (int side = 0; side < SIDES; side++) {
+		stpcpy(stpcpy(stpcpy(w->path[side], w->base), "/"),
+		       side_name((enum side)side));
+		assert_int_equal(mkdir(w->path[side], 0755), 0);
+	}
+	stpcpy(stpcpy(w->state, w->base), "/state");
+	assert_int_equal(mkdir(w->state, 0700), 0);
+}
+
+void world_done(struct world *w)
+{
+	tree_remove(w->base);
+}
+
+void world_begin_anew(struct world *w)
+{
+	tree_remove(w->path[DESTINATION]);
+	tree_remove(w->state);
+	assert_int_equal(mkdir(w->path[DESTINATION], 0755), 0);
+	assert_int_equal(mkdir(w->state, 0700), 0);
+}
+
+void world_cancel(void *user)
+{
+	struct world_run *run = user;
+
+	engine_cancel(run->engine);
+}
+
+static struct manifest *open_manifest(struct world *w)
+{
+	struct manifest *m;
+	char error[512] = "";
+
+	if (manifest_open(w->state, w->path[SOURCE], w->path[DESTINATION], &m,
+			  error, sizeof(error)) < 0)
+		fail_msg("%s", error);
+	return m;
+}
+
+static int note_failed(const char *path, const struct manifest_row *row,
+		       void *user)
+{
+	struct world_run *run = user;
+
+	if (run->failed_rows++ == 0) {
+		run->failed_error = row->error;
+		snprintf(run->failed_path, sizeof(run->failed_path), "%s",
+			 path);
+	}
+	return 0;
+}
+
+static void note_end(struct world_run *run, struct manifest *m,
+		     struct volume *const volume[SIDES])
+{
+	const struct counters *c = engine_get_counters(run->engine);
+	struct manifest_reader *r;
+
+	run->stop = engine_get_stop(run->engine, &run->stop_side);
+	for (int i = 0; i < COUNTERS; i++)
+		run->counter[i] = counters_get(c, (enum counter)i);
+	for (int side = 0; side < SIDES; side++)
+		for (int verb = 0; verb <= VOLUME_VERBS; verb++)
+			run->calls[side][verb] = fault_volume_count(
+			    volume[side], (enum volume_verb)verb);
+	run->failed_rows = 0;
+	r = manifest_reader_new(m);
+	assert_non_null(r);
+	assert_int_equal(manifest_each_failed(r,
+					      engine_get_execution(run->engine),
+					      1000, note_failed, run),
+			 0);
+	manifest_reader_free(r);
+}
+
+/* tests/tools/manifest_truth, which lies beside the folder of this test. */
+static void judge_manifest(struct world *w)
+{
+	char self[1024], tool[1100], db[160];
+	char *argv[] = {tool, db, w->path[DESTINATION], NULL};
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int status;
+	pid_t pid;
+
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(tool, sizeof(tool), "%s/../tools/manifest_truth",
+		 dirname(self));
+	snprintf(db, sizeof(db), "%s/manifest.db", w->state);
+	/* Its standard output would be mistaken for TAP. */
+	posix_spawn_file_actions_t actions;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO,
+					 STDOUT_FILENO);
+	assert_int_equal(posix_spawn(&pid, tool, &actions, NULL, argv, environ),
+			 0);
+	posix_spawn_file_actions_destroy(&actions);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		fail_msg("the manifest claims what is not so");
+}
+
+void world_run(struct world *w, struct world_run *run)
+{
+	struct engine_setup setup = {
+	    .location = {w->path[SOURCE], w->path[DESTINATION]},
+	    .manifest = open_manifest(w),
+	    .spill_directory = w->state,
+	    .options = &run->options,
+	};
+
+	for (int side = 0; side < SIDES; side++) {
+		struct volume *v = fault_volume_open(w->path[side]);
+
+		assert_non_null(v);
+		for (size_t i = 0; i < 4; i++)
+			if (run->rule[side][i].times > 0)
+				fault_volume_add(v, &run->rule[side][i]);
+		setup.volume[side] = v;
+	}
+	fault_volume_limit_links(setup.volume[DESTINATION], run->link_max);
+	assert_int_equal(engine_new(&setup, &run->engine), 0);
+	run->status = engine_run(run->engine);
+	note_end(run, setup.manifest, setup.volume);
+	run->engine = engine_free(run->engine);
+	for (int side = 0; side < SIDES; side++)
+		volume_free(setup.volume[side]);
+	assert_int_equal(manifest_close(setup.manifest), 0);
+	judge_manifest(w);
+}
+
+struct world_run world_run_well(struct world *w)
+{
+	struct world_run run = {.failed_rows = 0};
+
+	world_run(w, &run);
+	if (run.status != ENGINE_SUCCESS)
+		fail_msg("status %d, stop %d, %s: error %d", (int)run.status,
+			 run.stop, run.failed_path, run.failed_error);
+	if (tree_compare(w->path[SOURCE], w->path[DESTINATION], TREE_LINKS))
+		fail_msg("the trees differ");
+	return run;
+}
+
+enum entry_state world_row_state(struct world *w, const char *path,
+				 uint32_t *ret_flags)
+{
+	struct manifest *m = open_manifest(w);
+	struct manifest_reader *r = manifest_reader_new(m);
+	uint64_t id = MANIFEST_ROOT;
+	char copy[256], *end = copy;
+	struct manifest_row row = {.state = STATE_NONE};
+
+	assert_non_null(r);
+	snprintf(copy, sizeof(copy), "%s", path);
+	while (strchr(end, '/')) {
+		char *name = end;
+
+		end = strchr(end, '/');
+		*end = '\0';
+		assert_int_equal(manifest_directory(r, id, name, copy, &id), 0);
+		*end++ = '/';
+	}
+	assert_true(manifest_get(r, id, end, &row) >= 0);
+	if (ret_flags)
+		*ret_flags = row.flags;
+	manifest_reader_free(r);
+	assert_int_equal(manifest_close(m), 0);
+	return row.state;
+}
