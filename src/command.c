@@ -54,8 +54,7 @@ static int parse_locations(struct session *s)
 
 		if (location_parse(text, &s->location[side], error,
 				   sizeof(error)) < 0) {
-			log_error("%s '%s': %s", side_name((enum side)side),
-				  text, error);
+			log_error("%s: %s", side_name((enum side)side), error);
 			return -EINVAL;
 		}
 	}
@@ -145,8 +144,7 @@ static enum exit_status open_volumes(struct session *s)
 	for (int side = 0; side < SIDES; side++) {
 		if (volume_open_location(s->location[side], &s->volume[side],
 					 error, sizeof(error)) < 0) {
-			log_error("%s %s: %s", side_name((enum side)side),
-				  s->location[side]->text, error);
+			log_error("%s: %s", side_name((enum side)side), error);
 			return EXIT_UNREACHABLE;
 		}
 	}
