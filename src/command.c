@@ -156,10 +156,9 @@ static enum exit_status open_manifest(struct session *s)
 	char error[ERROR_SIZE];
 	int r;
 
-	r = manifest_open(task_get_directory(s->task),
-			  s->location[SOURCE]->text,
-			  s->location[DESTINATION]->text, &s->manifest, error,
-			  sizeof(error));
+	r = manifest_open(
+	    task_get_directory(s->task), s->location[SOURCE]->text,
+	    s->location[DESTINATION]->text, &s->manifest, error, sizeof(error));
 	if (r < 0)
 		log_error("%s", error);
 	return r < 0 ? EXIT_USAGE : EXIT_DONE;

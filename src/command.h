@@ -13,7 +13,7 @@ struct options;
 enum exit_status {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1,      /* done, but entries failed or differ */
-	EXIT_USAGE = 2,	      /* usage or configuration */
+	EXIT_USAGE = 2,       /* usage or configuration */
 	EXIT_UNREACHABLE = 3, /* a side could not be reached or was lost */
 	EXIT_INTERRUPTED = 130,
 };

@@ -208,8 +208,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 	else if (!strcmp(argv[1], "sync"))
 		return parse_sync(argc - 1, argv + 1, ret);
 	else {
-		log_error("%s: no such command; see efsbridge --help",
-			  argv[1]);
+		log_error("%s: no such command; see efsbridge --help", argv[1]);
 		return -EINVAL;
 	}
 	return 0;

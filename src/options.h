@@ -13,7 +13,7 @@
 
 enum command {
 	COMMAND_SYNC,
-	COMMAND_HELP,	  /* of the program */
+	COMMAND_HELP, /* of the program */
 	COMMAND_SYNC_HELP,
 	COMMAND_VERSION,
 };

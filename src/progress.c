@@ -86,15 +86,16 @@ static void update_rates(struct progress *p, const struct counters *c)
 {
 	int64_t now = clock_now_ns();
 	double s = (double)(now - p->last_ns) / NS_PER_S;
-	uint64_t files = files_done(c), bytes = counters_get(c, COUNT_BYTES_WRITTEN);
+	uint64_t files = files_done(c),
+		 bytes = counters_get(c, COUNT_BYTES_WRITTEN);
 	double weight = s < 4 ? s / 4 : 1;
 
 	if (s < 0.05)
 		return;
-	p->files_per_s += weight * ((double)(files - p->last_files) / s -
-				    p->files_per_s);
-	p->bytes_per_s += weight * ((double)(bytes - p->last_bytes) / s -
-				    p->bytes_per_s);
+	p->files_per_s +=
+	    weight * ((double)(files - p->last_files) / s - p->files_per_s);
+	p->bytes_per_s +=
+	    weight * ((double)(bytes - p->last_bytes) / s - p->bytes_per_s);
 	p->last_ns = now;
 	p->last_files = files;
 	p->last_bytes = bytes;
@@ -141,8 +142,8 @@ static const char *format_left(const struct engine *e, double share,
 	return format_seconds((int64_t)(elapsed * (1 - share) / share), text);
 }
 
-static void format_line(struct progress *p, const struct engine *e,
-			char *line, size_t size)
+static void format_line(struct progress *p, const struct engine *e, char *line,
+			size_t size)
 {
 	const struct counters *c = engine_get_counters(e);
 	double share = share_done(c);
@@ -155,16 +156,14 @@ static void format_line(struct progress *p, const struct engine *e,
 	memset(bar, '.', BAR_WIDTH);
 	memset(bar, '#', (size_t)full);
 	bar[BAR_WIDTH] = '\0';
-	n = snprintf(line, size,
-		     "%-8s [%s] %" PRIu64 "/%" PRIu64 " files %s, "
-		     "%.0f files/s %s/s, %" PRIu64 " seen, ETA %s",
-		     phase_text(e), bar, files_done(c),
-		     counters_get(c, COUNT_PLANNED),
-		     format_bytes((double)counters_get(c, COUNT_BYTES_WRITTEN),
-				  written),
-		     p->files_per_s, format_bytes(p->bytes_per_s, rate),
-		     counters_get(c, COUNT_LISTED),
-		     format_left(e, share, left));
+	n = snprintf(
+	    line, size,
+	    "%-8s [%s] %" PRIu64 "/%" PRIu64 " files %s, "
+	    "%.0f files/s %s/s, %" PRIu64 " seen, ETA %s",
+	    phase_text(e), bar, files_done(c), counters_get(c, COUNT_PLANNED),
+	    format_bytes((double)counters_get(c, COUNT_BYTES_WRITTEN), written),
+	    p->files_per_s, format_bytes(p->bytes_per_s, rate),
+	    counters_get(c, COUNT_LISTED), format_left(e, share, left));
 	if (failed > 0 && n > 0 && (size_t)n < size)
 		snprintf(line + n, size - (size_t)n, ", %" PRIu64 " failed",
 			 failed);
@@ -218,20 +217,19 @@ void progress_finish(struct progress *p, const struct engine *e,
 
 	if (p->bar)
 		fputs(CLEAR_LINE, stderr);
-	log_notice("%s in %.1f s: %" PRIu64 " entries seen, %" PRIu64
-		   " files and %" PRIu64 " directories copied (%s, %.0f "
-		   "files/s, %s/s), %" PRIu64 " verified, %" PRIu64
-		   " unchanged",
-		   status == ENGINE_SUCCESS    ? "done"
-		   : status == ENGINE_FAILURES ? "done with failures"
-					       : "stopped",
-		   s, counters_get(c, COUNT_LISTED), files_done(c),
-		   counters_get(c, COUNT_TRANSFERRED_DIRECTORIES),
-		   format_bytes((double)bytes, written),
-		   s > 0 ? (double)files_done(c) / s : 0,
-		   format_bytes(s > 0 ? (double)bytes / s : 0, rate),
-		   counters_get(c, COUNT_VERIFIED),
-		   counters_get(c, COUNT_UNCHANGED));
+	log_notice(
+	    "%s in %.1f s: %" PRIu64 " entries seen, %" PRIu64
+	    " files and %" PRIu64 " directories copied (%s, %.0f "
+	    "files/s, %s/s), %" PRIu64 " verified, %" PRIu64 " unchanged",
+	    status == ENGINE_SUCCESS    ? "done"
+	    : status == ENGINE_FAILURES ? "done with failures"
+					: "stopped",
+	    s, counters_get(c, COUNT_LISTED), files_done(c),
+	    counters_get(c, COUNT_TRANSFERRED_DIRECTORIES),
+	    format_bytes((double)bytes, written),
+	    s > 0 ? (double)files_done(c) / s : 0,
+	    format_bytes(s > 0 ? (double)bytes / s : 0, rate),
+	    counters_get(c, COUNT_VERIFIED), counters_get(c, COUNT_UNCHANGED));
 	say_some(c, COUNT_METADATA, "had only their attributes set");
 	say_some(c, COUNT_METADATA_SKIPPED,
 		 "lack attributes that may not be set (skipped metadata)");

@@ -18,7 +18,7 @@
 
 struct blob {
 	_Atomic unsigned refs;
-	size_t size;	/* bytes usable in data */
+	size_t size;    /* bytes usable in data */
 	uint8_t data[]; /* not initialised */
 };
 

@@ -41,7 +41,8 @@ struct budget *budget_free(struct budget *b)
 
 static bool fits(const struct budget *b, size_t bytes)
 {
-	return b->used == 0 || (bytes <= b->total && b->used <= b->total - bytes);
+	return b->used == 0 ||
+	       (bytes <= b->total && b->used <= b->total - bytes);
 }
 
 int budget_take(struct budget *b, size_t bytes)

@@ -27,11 +27,11 @@ static inline void cleanup_close_fd(const int *fd)
 #define CLEANUP_CLOSE __attribute__((cleanup(cleanup_close_fd)))
 
 /* The value of pointer variable `p`, which is NULL from here on. */
-#define steal(p)                                                               \
-	({                                                                     \
-		__typeof__(p) steal_value_ = (p);                              \
-		(p) = NULL;                                                    \
-		steal_value_;                                                  \
+#define steal(p)                                  \
+	({                                        \
+		__typeof__(p) steal_value_ = (p); \
+		(p) = NULL;                       \
+		steal_value_;                     \
 	})
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

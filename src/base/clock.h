@@ -37,7 +37,8 @@ static inline int64_t clock_wall_ns(void)
  */
 static inline struct timespec clock_split_ns(int64_t ns)
 {
-	struct timespec ts = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
+	struct timespec ts = {.tv_sec = ns / NS_PER_S,
+			      .tv_nsec = ns % NS_PER_S};
 
 	if (ts.tv_nsec < 0) {
 		ts.tv_nsec += NS_PER_S;

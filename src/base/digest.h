@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIGEST_SIZE 16			  /* bytes, canonical (big endian) form */
+#define DIGEST_SIZE 16 /* bytes, canonical (big endian) form */
 #define DIGEST_TEXT (2 * DIGEST_SIZE + 1) /* room for the hex text with NUL */
 
 struct digest {

@@ -32,10 +32,10 @@ void log_set_clear(const char *clear);
 void log_message(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-#define log_error(...)	 log_message(LOG_ERROR, __VA_ARGS__)
+#define log_error(...)   log_message(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_message(LOG_WARNING, __VA_ARGS__)
-#define log_notice(...)	 log_message(LOG_NOTICE, __VA_ARGS__)
-#define log_info(...)	 log_message(LOG_INFO, __VA_ARGS__)
-#define log_debug(...)	 log_message(LOG_DEBUG, __VA_ARGS__)
+#define log_notice(...)  log_message(LOG_NOTICE, __VA_ARGS__)
+#define log_info(...)    log_message(LOG_INFO, __VA_ARGS__)
+#define log_debug(...)   log_message(LOG_DEBUG, __VA_ARGS__)
 
 #endif

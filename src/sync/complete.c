@@ -96,7 +96,8 @@ void complete_done(struct engine *e, struct item *i, enum entry_state state,
 	    .execution = e->execution,
 	};
 
-	i->flags |= metadata_skipped(e, &i->attr[SOURCE], &i->attr[DESTINATION]);
+	i->flags |=
+	    metadata_skipped(e, &i->attr[SOURCE], &i->attr[DESTINATION]);
 	row.flags = i->flags;
 	if ((row.flags & ROW_NO_TIMES) && e->link_times_denied &&
 	    !atomic_exchange(&e->link_times_said, true))

@@ -51,7 +51,6 @@ void complete_say_mismatch(struct engine *e, const struct item *i);
  * there is no item. */
 void complete_record_failure(struct engine *e, struct dirnode *d,
 			     const char *name, const struct attr *source,
-			     int error, enum entry_phase phase,
-			     enum side side);
+			     int error, enum entry_phase phase, enum side side);
 
 #endif

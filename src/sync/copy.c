@@ -30,7 +30,7 @@ struct file {
 	const uint8_t *data;
 	size_t len;
 	struct blob *blob; /* that holds data */
-	bool settled;	   /* the destination has the content already */
+	bool settled;      /* the destination has the content already */
 	char temp[TEMPNAME_SIZE];
 };
 
@@ -169,8 +169,7 @@ static void compare(struct batch *b)
 		return;
 	read_files(b, DESTINATION, n);
 	for (size_t k = 0; k < n; k++)
-		compare_one(b, b->at[k], &b->at[k]->item->digest,
-			    &b->reads[k]);
+		compare_one(b, b->at[k], &b->at[k]->item->digest, &b->reads[k]);
 	volume_items_done(VOLUME_READ_WHOLE, b->reads, n);
 }
 

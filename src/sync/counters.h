@@ -15,29 +15,30 @@
 #include <stdint.h>
 
 enum counter {
-	COUNT_LISTED,	     /* entries seen on the source, without the root */
+	COUNT_LISTED, /* entries seen on the source, without the root */
 	COUNT_LISTED_DESTINATION,
 	COUNT_DIRECTORIES,   /* of them directories */
-	COUNT_PLANNED,	     /* files that need copying or comparing */
+	COUNT_PLANNED,       /* files that need copying or comparing */
 	COUNT_PLANNED_BYTES, /* and their bytes */
 	COUNT_TRANSFERRED,   /* files, links, ... copied */
 	COUNT_TRANSFERRED_DIRECTORIES, /* directories made */
-	COUNT_BYTES_READ,    /* from the source */
-	COUNT_BYTES_WRITTEN, /* logical, holes included */
-	COUNT_DONE_BYTES,    /* planned bytes that are through */
-	COUNT_VERIFIED,	     /* files read back and found equal */
+	COUNT_BYTES_READ,              /* from the source */
+	COUNT_BYTES_WRITTEN,           /* logical, holes included */
+	COUNT_DONE_BYTES,              /* planned bytes that are through */
+	COUNT_VERIFIED,                /* files read back and found equal */
 	COUNT_VERIFIED_DIRECTORIES,
-	COUNT_MISMATCHED,    /* unchanged files whose content differed */
-	COUNT_UNCHANGED,     /* files with nothing to do */
-	COUNT_METADATA,	     /* files and directories, attributes only */
-	COUNT_METADATA_SKIPPED, /* entries with attributes that may not be set */
-	COUNT_LINKED,	     /* of the transferred: made as hard links */
-	COUNT_LINK_LIMIT,    /* copied, since the link limit was reached */
-	COUNT_SKIPPED,	     /* devices and the like */
-	COUNT_VANISHED,	     /* gone from the source before they were copied */
-	COUNT_KEPT,	     /* only on the destination */
-	COUNT_FAILED,	     /* entries that failed (so far) */
-	COUNT_SWEPT,	     /* stale temporary names removed */
+	COUNT_MISMATCHED,       /* unchanged files whose content differed */
+	COUNT_UNCHANGED,        /* files with nothing to do */
+	COUNT_METADATA,         /* files and directories, attributes only */
+	COUNT_METADATA_SKIPPED, /* entries with attributes that may not be set
+				 */
+	COUNT_LINKED,           /* of the transferred: made as hard links */
+	COUNT_LINK_LIMIT,       /* copied, since the link limit was reached */
+	COUNT_SKIPPED,          /* devices and the like */
+	COUNT_VANISHED,      /* gone from the source before they were copied */
+	COUNT_KEPT,          /* only on the destination */
+	COUNT_FAILED,        /* entries that failed (so far) */
+	COUNT_SWEPT,         /* stale temporary names removed */
 	COUNT_RESUMED_BYTES, /* of large files, not copied again */
 	COUNTERS,
 };

@@ -28,18 +28,19 @@
 
 struct dirnode {
 	TAILQ_ENTRY(dirnode) link; /* on the stack or the finisher's queue */
-	struct dirnode *parent;	   /* NULL for the root of a pass */
-	char *name;		   /* NULL for the volume's root */
-	char *path;		   /* roots of a retry pass only, else NULL */
-	uint64_t id;		   /* in the manifest */
-	struct handle *handle[SIDES]; /* destination NULL: not there (dry run) */
-	struct attr attr[SIDES];   /* as listed; destination: before we began */
-	bool fresh;   /* we made it: nothing on the destination to list */
-	bool shallow; /* visit entries, enter only failed subdirectories */
-	_Atomic int error;	   /* the scan's failure */
-	bool recorded;		   /* the manifest has a row of it */
-	_Atomic bool withdrawn;	   /* which has been taken back */
-	_Atomic bool touched;	   /* we changed something in it */
+	struct dirnode *parent;    /* NULL for the root of a pass */
+	char *name;                /* NULL for the volume's root */
+	char *path;                /* roots of a retry pass only, else NULL */
+	uint64_t id;               /* in the manifest */
+	struct handle
+	    *handle[SIDES];      /* destination NULL: not there (dry run) */
+	struct attr attr[SIDES]; /* as listed; destination: before we began */
+	bool fresh;        /* we made it: nothing on the destination to list */
+	bool shallow;      /* visit entries, enter only failed subdirectories */
+	_Atomic int error; /* the scan's failure */
+	bool recorded;     /* the manifest has a row of it */
+	_Atomic bool withdrawn; /* which has been taken back */
+	_Atomic bool touched;   /* we changed something in it */
 	_Atomic unsigned pending;
 };
 

@@ -22,7 +22,7 @@ struct dirstack {
 	pthread_mutex_t lock; /* guards all below; leaf */
 	pthread_cond_t changed;
 	struct dirnode_list list; /* newest first */
-	size_t count;		  /* in the list */
+	size_t count;             /* in the list */
 	struct spill *spill;
 	size_t spilled;
 	bool closed;
@@ -142,8 +142,8 @@ static void make_room(struct dirstack *s)
 	struct dirnode *d, *next;
 
 	/* Oldest last: the newest of the older half must be popped first. */
-	for (d = TAILQ_LAST(&s->list, dirnode_list);
-	     s->count > MEMORY_MAX / 2; d = next) {
+	for (d = TAILQ_LAST(&s->list, dirnode_list); s->count > MEMORY_MAX / 2;
+	     d = next) {
 		next = TAILQ_PREV(d, dirnode_list, link);
 		if (!d->parent || spill_node(s, d) < 0)
 			return;

@@ -247,10 +247,10 @@ static int push_root(struct engine *e)
 	for (int side = 0; side < SIDES; side++)
 		handle[side] =
 		    handle_dup(volume_get_info(e->volume[side])->root);
-	root = handle[SOURCE] && handle[DESTINATION]
-		   ? dirnode_new(NULL, NULL, handle[SOURCE],
-				 handle[DESTINATION])
-		   : NULL;
+	root =
+	    handle[SOURCE] && handle[DESTINATION]
+		? dirnode_new(NULL, NULL, handle[SOURCE], handle[DESTINATION])
+		: NULL;
 	if (!root) {
 		free(handle[SOURCE]);
 		free(handle[DESTINATION]);
@@ -283,7 +283,7 @@ static unsigned scanner_count(unsigned lanes)
 {
 	unsigned n = lanes / 8;
 
-	return n < SCANNERS_MIN	  ? SCANNERS_MIN
+	return n < SCANNERS_MIN   ? SCANNERS_MIN
 	       : n > SCANNERS_MAX ? SCANNERS_MAX
 				  : n;
 }

@@ -23,17 +23,17 @@ struct volume;
 
 enum sync_verify {
 	VERIFY_TRANSFERRED, /* what was copied is read back */
-	VERIFY_ALL,	    /* and unchanged files on both sides */
+	VERIFY_ALL,         /* and unchanged files on both sides */
 	VERIFY_NONE,
 };
 
 struct sync_options {
 	enum sync_verify verify;
-	bool dry_run;	 /* print what would be done, change nothing */
-	bool no_owner;	 /* do not preserve uid and gid */
-	bool no_mode;	 /* do not preserve permission bits */
-	bool no_times;	 /* do not preserve mtime and atime */
-	unsigned jobs;	 /* lanes; 0: chosen by the round trip */
+	bool dry_run;  /* print what would be done, change nothing */
+	bool no_owner; /* do not preserve uid and gid */
+	bool no_mode;  /* do not preserve permission bits */
+	bool no_times; /* do not preserve mtime and atime */
+	unsigned jobs; /* lanes; 0: chosen by the round trip */
 };
 
 struct engine_setup {
@@ -46,16 +46,16 @@ struct engine_setup {
 
 enum engine_phase {
 	ENGINE_STARTING,
-	ENGINE_RUNNING,	 /* scan, copy, verify: all at once */
+	ENGINE_RUNNING,  /* scan, copy, verify: all at once */
 	ENGINE_RETRYING, /* what failed gets its second try */
 	ENGINE_ENDING,
 };
 
 enum engine_status {
-	ENGINE_SUCCESS,	  /* all done */
+	ENGINE_SUCCESS,   /* all done */
 	ENGINE_FAILURES,  /* done, but entries failed or differed */
-	ENGINE_LOST,	  /* a side was lost: see engine_get_stop() */
-	ENGINE_STOPPED,	  /* stopped by an error such as a full disk */
+	ENGINE_LOST,      /* a side was lost: see engine_get_stop() */
+	ENGINE_STOPPED,   /* stopped by an error such as a full disk */
 	ENGINE_CANCELLED, /* engine_cancel() */
 };
 

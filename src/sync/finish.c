@@ -85,9 +85,8 @@ static void fail(struct engine *e, struct dirnode *d, int error)
 	if (engine_stops_for(e, error, DESTINATION))
 		return;
 	if (d->parent)
-		complete_record_failure(e, d->parent, d->name,
-					&d->attr[SOURCE], error,
-					PHASE_METADATA, DESTINATION);
+		complete_record_failure(e, d->parent, d->name, &d->attr[SOURCE],
+					error, PHASE_METADATA, DESTINATION);
 	else
 		engine_stop(e, error, DESTINATION);
 }
@@ -119,8 +118,7 @@ static bool needs_setting(struct engine *e, struct dirnode *d)
 
 /* A directory whose listing failed keeps its failure on record, but gets its
  * attributes all the same. */
-static void prepare(struct batch *b, struct withdraw *claims,
-		    struct dirnode *d)
+static void prepare(struct batch *b, struct withdraw *claims, struct dirnode *d)
 {
 	struct engine *e = b->engine;
 

@@ -32,15 +32,15 @@ struct item {
 	struct attr attr[SIDES];      /* type ENTRY_NONE: not there */
 	struct handle *handle[SIDES]; /* NULL: not there */
 	struct plan plan;
-	uint32_t flags;		  /* ROW_* for the record */
-	uint32_t old_flags;	  /* ROW_* of the record there was */
+	uint32_t flags;             /* ROW_* for the record */
+	uint32_t old_flags;         /* ROW_* of the record there was */
 	enum entry_state old_state; /* of that record */
-	bool recorded;		  /* the record there was holds as it is */
-	bool leads;		  /* a hard link group waits for its end */
-	bool has_digest;	  /* of the content as it was recorded, then as
-				     it was copied */
+	bool recorded;              /* the record there was holds as it is */
+	bool leads;                 /* a hard link group waits for its end */
+	bool has_digest; /* of the content as it was recorded, then as
+			    it was copied */
 	struct digest digest;
-	unsigned tries;		  /* copies begun because the source changed */
+	unsigned tries; /* copies begun because the source changed */
 };
 
 TAILQ_HEAD(item_list, item);

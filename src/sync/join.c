@@ -11,7 +11,7 @@
 
 /* Entries held in memory: about 400 bytes each, so 2 MiB a scanner. */
 #define MEMORY_MAX 4096
-#define BUCKETS	   4096
+#define BUCKETS    4096
 
 struct entry {
 	SLIST_ENTRY(entry) link;
@@ -28,7 +28,7 @@ struct join {
 	uint64_t left;
 	const char *spill_directory;
 	struct spill *spill; /* made when first needed */
-	bool spilled;	     /* the spill holds entries of this directory */
+	bool spilled;        /* the spill holds entries of this directory */
 };
 
 struct join *join_new(const char *spill_directory)
@@ -169,7 +169,8 @@ int join_take(struct join *j, const char *name, struct attr *ret_attr,
 	struct entry *e;
 	int r = 0;
 
-	SLIST_FOREACH (e, bucket, link) {
+	SLIST_FOREACH(e, bucket, link)
+	{
 		if (!strcmp(e->name, name)) {
 			*ret_attr = e->attr;
 			*ret_handle = e->handle;

@@ -39,13 +39,13 @@
 /* A checkpoint after so many bytes, and no sooner than so long after the one
  * before: it waits for the writes in flight. */
 #define CHECKPOINT_BYTES (64 * 1024 * 1024)
-#define CHECKPOINT_NS	 (2 * NS_PER_S)
+#define CHECKPOINT_NS    (2 * NS_PER_S)
 
 struct large {
 	struct lane *lane;
 	struct engine *engine;
 	struct item *item;
-	struct attr source; /* the version that is being copied */
+	struct attr source;           /* the version that is being copied */
 	struct digest_stream *digest; /* of the source's bytes up to `offset` */
 	uint64_t offset;
 	struct volume_file *file;
@@ -76,8 +76,9 @@ static int failed(struct large *g, int error, enum entry_phase phase,
 static int hash_file(struct large *g, enum side side,
 		     const struct handle *handle, uint64_t to)
 {
-	struct range_reader *reader = range_reader_new(
-	    volume_of(g, side), handle, 0, to, range_window(volume_of(g, side)));
+	struct range_reader *reader =
+	    range_reader_new(volume_of(g, side), handle, 0, to,
+			     range_window(volume_of(g, side)));
 	const uint8_t *data;
 	struct blob *blob;
 	size_t len;
@@ -103,9 +104,9 @@ static int get_source(struct large *g, struct attr *ret)
 	struct volume_getattr item = {.handle = g->item->handle[SOURCE]};
 
 	volume_run(volume_of(g, SOURCE), VOLUME_GETATTR, &item, 1);
-	if (item.result == 0 && (item.ret_attr.type != ENTRY_FILE ||
-				 item.ret_attr.fileid !=
-				     g->item->attr[SOURCE].fileid))
+	if (item.result == 0 &&
+	    (item.ret_attr.type != ENTRY_FILE ||
+	     item.ret_attr.fileid != g->item->attr[SOURCE].fileid))
 		item.result = -ESTALE;
 	*ret = item.ret_attr;
 	return failed(g, item.result, PHASE_READ, SOURCE);
@@ -145,8 +146,8 @@ static int close_temp(struct large *g)
 /* The temporary file is of no use any more. */
 static void discard_temp(struct large *g)
 {
-	struct volume_remove item = {
-	    .dir = g->item->dir->handle[DESTINATION], .name = g->temp};
+	struct volume_remove item = {.dir = g->item->dir->handle[DESTINATION],
+				     .name = g->temp};
 
 	close_temp(g);
 	free(steal(g->handle));
@@ -300,8 +301,7 @@ static int finish_attributes(struct large *g)
 {
 	struct item *i = g->item;
 	struct attr want = metadata_want(g->engine, &g->source);
-	struct attr_set size = {.which = ATTR_SET_SIZE,
-				.size = g->source.size};
+	struct attr_set size = {.which = ATTR_SET_SIZE, .size = g->source.size};
 	struct attr_set set =
 	    metadata_set(g->engine, &g->source, &i->attr[DESTINATION]);
 	struct attr have;
@@ -456,7 +456,8 @@ static int is_settled(struct large *g)
 	r = get_source(g, &now);
 	if (r < 0)
 		return r;
-	if (!attr_same_version(&now, &g->source) || !digest_equal(&here, &there))
+	if (!attr_same_version(&now, &g->source) ||
+	    !digest_equal(&here, &there))
 		return 0;
 	i->attr[SOURCE] = g->source;
 	i->digest = here;
@@ -530,9 +531,9 @@ void copy_large(struct lane *l, struct item *i)
 {
 	struct engine *e = l->engine;
 	struct large g = {.lane = l, .engine = e, .item = i};
-	size_t bytes = (size_t)VOLUME_RANGE *
-		       (range_window(e->volume[SOURCE]) +
-			range_window(e->volume[DESTINATION]));
+	size_t bytes =
+	    (size_t)VOLUME_RANGE * (range_window(e->volume[SOURCE]) +
+				    range_window(e->volume[DESTINATION]));
 
 	g.digest = digest_stream_new();
 	if (!g.digest)

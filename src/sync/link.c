@@ -33,8 +33,8 @@ static void beyond_limit(struct lane *l, struct name *n)
 	bool moved;
 
 	TAILQ_INIT(&w.items);
-	moved = links_get(e->links, i, &now) > 0 &&
-		now.fileid != n->leader.fileid;
+	moved =
+	    links_get(e->links, i, &now) > 0 && now.fileid != n->leader.fileid;
 	free(now.handle);
 	if (!moved) {
 		i->plan.action = PLAN_COPY;
@@ -88,8 +88,7 @@ static void linked(struct lane *l, struct name *n, struct volume_link *v)
 static bool is_linked(const struct name *n)
 {
 	return n->item->handle[DESTINATION] &&
-	       n->item->attr[DESTINATION].type ==
-		   n->item->attr[SOURCE].type &&
+	       n->item->attr[DESTINATION].type == n->item->attr[SOURCE].type &&
 	       n->item->attr[DESTINATION].fileid == n->leader.fileid;
 }
 

@@ -93,7 +93,7 @@ static struct group *find(struct links *l, const struct key *key)
 {
 	struct group *g;
 
-	LIST_FOREACH (g, bucket_of(l, key), link)
+	LIST_FOREACH(g, bucket_of(l, key), link)
 		if (!memcmp(&g->key, key, sizeof(*key)))
 			return g;
 	return NULL;

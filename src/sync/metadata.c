@@ -69,8 +69,7 @@ struct attr_set metadata_set(const struct engine *e, const struct attr *source,
 uint32_t metadata_differs(const struct engine *e, const struct attr *want,
 			  const struct attr *have)
 {
-	return plan_attr_differs(want, have,
-				 metadata_preserve(e, want->type));
+	return plan_attr_differs(want, have, metadata_preserve(e, want->type));
 }
 
 uint32_t metadata_skipped(const struct engine *e, const struct attr *source,
@@ -84,13 +83,12 @@ uint32_t metadata_skipped(const struct engine *e, const struct attr *source,
 	if (e->denied && source->type != ENTRY_SYMLINK &&
 	    (e->preserve & ATTR_SET_MODE) && source->mode != have->mode)
 		flags |= ROW_NO_MODE;
-	if ((e->preserve & ATTR_SET_MTIME) &&
-	    source->type == ENTRY_SYMLINK && e->link_times_denied &&
-	    source->mtime_ns != have->mtime_ns)
+	if ((e->preserve & ATTR_SET_MTIME) && source->type == ENTRY_SYMLINK &&
+	    e->link_times_denied && source->mtime_ns != have->mtime_ns)
 		flags |= ROW_NO_TIMES;
 	/* Beyond what 64 bits of nanoseconds hold, see clock_join_ns(). */
-	if ((e->preserve & ATTR_SET_MTIME) && (source->mtime_ns == INT64_MAX ||
-					       source->mtime_ns == INT64_MIN))
+	if ((e->preserve & ATTR_SET_MTIME) &&
+	    (source->mtime_ns == INT64_MAX || source->mtime_ns == INT64_MIN))
 		flags |= ROW_NO_TIMES;
 	return flags;
 }
@@ -103,10 +101,9 @@ static int try_set(struct engine *e, const struct handle *handle,
 	struct volume_setattr item = {.handle = handle, .set = set};
 
 	volume_run(e->volume[DESTINATION], VOLUME_SETATTR, &item, 1);
-	if (item.result == 0 && (((set.which & ATTR_SET_UID) &&
-				  item.ret_attr.uid != set.uid) ||
-				 ((set.which & ATTR_SET_GID) &&
-				  item.ret_attr.gid != set.gid)))
+	if (item.result == 0 &&
+	    (((set.which & ATTR_SET_UID) && item.ret_attr.uid != set.uid) ||
+	     ((set.which & ATTR_SET_GID) && item.ret_attr.gid != set.gid)))
 		return -EPERM;
 	return item.result;
 }
@@ -121,14 +118,14 @@ static void probe_owner(struct engine *e, const struct volume_open *file)
 	const struct attr *a = &file->ret_attr;
 	int r;
 
-	r = try_set(e, file->ret_handle,
-		    (struct attr_set){.which = ATTR_SET_GID,
-				      .gid = a->gid + 1});
+	r = try_set(
+	    e, file->ret_handle,
+	    (struct attr_set){.which = ATTR_SET_GID, .gid = a->gid + 1});
 	if (is_denied(r))
 		e->denied |= ATTR_SET_GID;
-	r = try_set(e, file->ret_handle,
-		    (struct attr_set){.which = ATTR_SET_UID,
-				      .uid = a->uid + 1});
+	r = try_set(
+	    e, file->ret_handle,
+	    (struct attr_set){.which = ATTR_SET_UID, .uid = a->uid + 1});
 	if (is_denied(r))
 		e->denied |= ATTR_SET_UID;
 	e->denied &= e->preserve;
@@ -138,7 +135,7 @@ static void probe_owner(struct engine *e, const struct volume_open *file)
 			    "not let this user (it sees us as %u:%u): such "
 			    "entries are counted as skipped metadata; run as "
 			    "root without squashing, or use --no-owner",
-			    e->denied == ATTR_SET_GID	? "the group"
+			    e->denied == ATTR_SET_GID   ? "the group"
 			    : e->denied == ATTR_SET_UID ? "the owner"
 							: "owner and group",
 			    a->uid, a->gid);
@@ -159,9 +156,9 @@ static void probe_link_times(struct engine *e)
 
 	tempname_next(&e->tempname, name);
 	volume_run(v, VOLUME_MAKE, &link, 1);
-	e->link_times_denied =
-	    link.result == 0 ? link.ret_attr.mtime_ns != link.set.mtime_ns
-			     : is_denied(link.result);
+	e->link_times_denied = link.result == 0
+				   ? link.ret_attr.mtime_ns != link.set.mtime_ns
+				   : is_denied(link.result);
 	volume_run(v, VOLUME_REMOVE, &gone, 1);
 	volume_items_done(VOLUME_MAKE, &link, 1);
 }
@@ -170,9 +167,8 @@ int metadata_probe(struct engine *e)
 {
 	struct volume *v = e->volume[DESTINATION];
 	char name[TEMPNAME_SIZE];
-	struct volume_open file = {.dir = volume_get_info(v)->root,
-				   .name = name,
-				   .create = true};
+	struct volume_open file = {
+	    .dir = volume_get_info(v)->root, .name = name, .create = true};
 	struct volume_close end = {0};
 	struct volume_remove gone = {.dir = file.dir, .name = name};
 

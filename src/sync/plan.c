@@ -12,9 +12,10 @@
  *   same		no		compare
  *
  * A file that was only touched, on either side, then gets its time back
- * without its content being written. "Same" is size and mtime. FIFOs and sockets have no content: there compare
- * means metadata or unchanged. Directories are always entered; their
- * attributes are set after their last child, by the one who finishes them.
+ * without its content being written. "Same" is size and mtime. FIFOs and
+ * sockets have no content: there compare means metadata or unchanged.
+ * Directories are always entered; their attributes are set after their last
+ * child, by the one who finishes them.
  */
 #include "sync/plan.h"
 
@@ -61,8 +62,7 @@ static struct plan plan_same(const struct attr *source,
 {
 	struct plan p = {.action = PLAN_UNCHANGED};
 
-	p.differs =
-	    plan_attr_differs(source, destination, options->preserve);
+	p.differs = plan_attr_differs(source, destination, options->preserve);
 	if (has_content(source) && !plan_row_holds(row, source)) {
 		p.action = PLAN_COMPARE;
 		p.reason = row && row->state != STATE_FAILED
@@ -104,19 +104,17 @@ struct plan plan_entry(const struct attr *source,
 		p = copy_because(REASON_TYPE);
 		p.replace = true;
 	} else if (source->type == ENTRY_DIRECTORY) {
-		p = (struct plan){
-		    .differs = plan_attr_differs(source, destination,
-						 options->preserve)};
+		p = (struct plan){.differs = plan_attr_differs(
+				      source, destination, options->preserve)};
 	} else if (has_content(source) && source->size != destination->size) {
 		p = copy_because(REASON_SIZE);
 	} else if (has_content(source) &&
 		   (options->preserve & ATTR_SET_MTIME) &&
 		   source->mtime_ns != destination->mtime_ns) {
-		p = (struct plan){
-		    .action = PLAN_COMPARE,
-		    .reason = REASON_MTIME,
-		    .differs = plan_attr_differs(source, destination,
-						 options->preserve)};
+		p = (struct plan){.action = PLAN_COMPARE,
+				  .reason = REASON_MTIME,
+				  .differs = plan_attr_differs(
+				      source, destination, options->preserve)};
 	} else {
 		p = plan_same(source, destination, row, options);
 	}

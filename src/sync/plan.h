@@ -24,26 +24,27 @@
 #include "sync/manifest.h"
 
 enum plan_action {
-	PLAN_NOTHING,	/* neither side has it */
-	PLAN_KEEP,	/* only the destination has it: kept */
-	PLAN_SKIP,	/* a kind that is never copied: a device */
+	PLAN_NOTHING,   /* neither side has it */
+	PLAN_KEEP,      /* only the destination has it: kept */
+	PLAN_SKIP,      /* a kind that is never copied: a device */
 	PLAN_UNCHANGED, /* nothing to do */
-	PLAN_METADATA,	/* set attributes, leave the content */
-	PLAN_COMPARE,	/* read the content, copy it when it differs */
-	PLAN_COPY,	/* make or replace it */
-	PLAN_ENTER,	/* a directory: go into it, attributes at its end */
+	PLAN_METADATA,  /* set attributes, leave the content */
+	PLAN_COMPARE,   /* read the content, copy it when it differs */
+	PLAN_COPY,      /* make or replace it */
+	PLAN_ENTER,     /* a directory: go into it, attributes at its end */
 };
 
 enum plan_reason {
 	REASON_NONE,
-	REASON_NEW,	    /* not on the destination */
-	REASON_TYPE,	    /* another type on the destination */
-	REASON_SIZE,	    /* sizes differ */
-	REASON_MTIME,	    /* modification times differ */
-	REASON_SOURCE,	    /* the source changed since it was recorded */
-	REASON_NOT_RECORDED, /* the manifest does not know it, or that it failed */
-	REASON_ATTRIBUTES,  /* only mode, owner, group differ */
-	REASON_VERIFY,	    /* --verify=all reads everything */
+	REASON_NEW,          /* not on the destination */
+	REASON_TYPE,         /* another type on the destination */
+	REASON_SIZE,         /* sizes differ */
+	REASON_MTIME,        /* modification times differ */
+	REASON_SOURCE,       /* the source changed since it was recorded */
+	REASON_NOT_RECORDED, /* the manifest does not know it, or that it failed
+			      */
+	REASON_ATTRIBUTES,   /* only mode, owner, group differ */
+	REASON_VERIFY,       /* --verify=all reads everything */
 };
 
 struct plan_options {
@@ -57,7 +58,7 @@ struct plan {
 	enum plan_reason reason;
 	uint32_t differs; /* ATTR_SET_* that must be set when the content is
 			     left as it is */
-	bool replace;	  /* what the destination has must go first */
+	bool replace;     /* what the destination has must go first */
 };
 
 /*

@@ -41,7 +41,7 @@ struct read_slot {
 	struct volume_call call;
 	struct volume_read item;
 	bool in_flight; /* guarded by the reader's lock */
-	bool answered;	/* likewise: the item waits for its turn */
+	bool answered;  /* likewise: the item waits for its turn */
 };
 
 struct range_reader {
@@ -49,7 +49,7 @@ struct range_reader {
 	pthread_cond_t changed;
 	struct volume *volume;
 	const struct handle *handle;
-	uint64_t next_ask; /* the offset to be asked for next */
+	uint64_t next_ask;  /* the offset to be asked for next */
 	uint64_t next_give; /* the offset the caller gets next */
 	uint64_t to;
 	uint64_t from;
@@ -172,7 +172,7 @@ struct write_slot {
 	struct volume_call call;
 	struct volume_write items[PARTS_MAX];
 	struct blob *blob; /* a reference while in flight */
-	bool in_flight;	   /* guarded by the writer's lock */
+	bool in_flight;    /* guarded by the writer's lock */
 };
 
 struct range_writer {
@@ -188,8 +188,7 @@ struct range_writer {
 };
 
 struct range_writer *range_writer_new(struct volume *v,
-				      struct volume_file *file,
-				      unsigned window)
+				      struct volume_file *file, unsigned window)
 {
 	struct range_writer *w =
 	    calloc(1, sizeof(*w) + window * sizeof(w->slot[0]));

@@ -23,7 +23,8 @@ struct volume_file;
 /* Ranges in flight that suit the volume's round trip: 8 to 32. */
 unsigned range_window(const struct volume *v);
 
-/* Reads `handle` from byte `from` to `to`; all borrowed. NULL without memory. */
+/* Reads `handle` from byte `from` to `to`; all borrowed. NULL without memory.
+ */
 struct range_reader *range_reader_new(struct volume *v,
 				      const struct handle *handle,
 				      uint64_t from, uint64_t to,
@@ -41,9 +42,8 @@ int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
 		      size_t *ret_len, struct blob **ret_blob);
 
 /* Writes to `file`; borrowed. NULL without memory. */
-struct range_writer *range_writer_new(struct volume *v,
-				      struct volume_file *file,
-				      unsigned window);
+struct range_writer *
+range_writer_new(struct volume *v, struct volume_file *file, unsigned window);
 struct range_writer *range_writer_free(struct range_writer *w);
 
 /*

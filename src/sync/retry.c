@@ -15,7 +15,7 @@
 /* The most directories tried again, and the most failures named in the log:
  * where more fail, something is wrong that trying again does not mend. */
 #define DIRECTORIES_MAX 10000
-#define REPORTED_MAX	100
+#define REPORTED_MAX    100
 
 struct paths {
 	size_t count;
@@ -50,8 +50,7 @@ static struct handle *find(struct engine *e, enum side side, const char *path,
 		free(h);
 		h = steal(item.ret_handle);
 		*ret_attr = item.ret_attr;
-		if (item.result < 0 ||
-		    item.ret_attr.type != ENTRY_DIRECTORY) {
+		if (item.result < 0 || item.ret_attr.type != ENTRY_DIRECTORY) {
 			free(h);
 			return NULL;
 		}

@@ -173,8 +173,8 @@ static void sweep(struct scanner *s)
 			    .result = -ECANCELED};
 		withdraw_directory(&w, s->dir);
 		if (withdraw_commit(&w) == 0)
-			volume_run(e->volume[DESTINATION], VOLUME_REMOVE,
-				   items, n);
+			volume_run(e->volume[DESTINATION], VOLUME_REMOVE, items,
+				   n);
 		for (size_t i = 0; i < n; i++)
 			if (items[i].result == 0)
 				engine_count(e, COUNT_SWEPT, 1);
@@ -226,10 +226,8 @@ static void list_group(struct scanner *s, struct dirnode **nodes, int count,
 {
 	struct volume_list *wanted[GROUP], items[GROUP];
 	sem_t done;
-	struct volume_call call = {.verb = VOLUME_LIST,
-				   .items = items,
-				   .done = wake,
-				   .user = &done};
+	struct volume_call call = {
+	    .verb = VOLUME_LIST, .items = items, .done = wake, .user = &done};
 
 	for (int i = 0; i < count; i++) {
 		const struct dirnode *d = nodes[i];
@@ -319,7 +317,8 @@ static int scanner_start(struct scanner *s, struct engine *e)
 
 int scan_start(struct engine *e, unsigned count, struct scanners **ret)
 {
-	struct scanners *s = calloc(1, sizeof(*s) + count * sizeof(s->scanner[0]));
+	struct scanners *s =
+	    calloc(1, sizeof(*s) + count * sizeof(s->scanner[0]));
 	int r;
 
 	if (!s)

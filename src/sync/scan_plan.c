@@ -269,9 +269,8 @@ static int plan_one(struct scanner *s, struct volume_entry *entry,
 	struct plan_options options = {
 	    .preserve = metadata_preserve(e, want.type),
 	    .verify_all = e->options.verify == VERIFY_ALL};
-	struct plan plan =
-	    plan_entry(&want, c->exists ? &c->attr : NULL,
-		       c->recorded ? &c->row : NULL, &options);
+	struct plan plan = plan_entry(&want, c->exists ? &c->attr : NULL,
+				      c->recorded ? &c->row : NULL, &options);
 	struct subdirectory sub;
 	struct item *i;
 

@@ -42,8 +42,8 @@ void scan_flush(struct scanner *s);
 /* A subdirectory on the source, met while listing: what to do about it. */
 struct subdirectory {
 	struct volume_entry *entry; /* of the source's page */
-	bool exists; /* as a directory on the destination */
-	bool conflict; /* as something else */
+	bool exists;                /* as a directory on the destination */
+	bool conflict;              /* as something else */
 	struct attr attr; /* of the destination, when something is there */
 	struct handle *handle;
 	enum entry_state old_state;

@@ -19,8 +19,8 @@
 
 struct thing {
 	struct item *item; /* NULL once it has ended */
-	char *target;	   /* of a symlink on the source */
-	bool settled;	   /* the destination has it already */
+	char *target;      /* of a symlink on the source */
+	bool settled;      /* the destination has it already */
 	char temp[TEMPNAME_SIZE];
 };
 
@@ -148,8 +148,7 @@ static void abandon(struct batch *b)
 {
 	for (size_t k = 0; k < b->count; k++)
 		if (b->things[k].item)
-			complete_abandoned(b->engine,
-					   steal(b->things[k].item));
+			complete_abandoned(b->engine, steal(b->things[k].item));
 }
 
 static void make_things(struct batch *b)

@@ -62,11 +62,12 @@ struct engine {
 
 	/* Scan to lanes. */
 	struct dirstack *stack;
-	struct queue *work; /* struct work */
-	unsigned work_items; /* small files in one work */
+	struct queue *work;    /* struct work */
+	unsigned work_items;   /* small files in one work */
 	struct budget *budget; /* bytes of file data in memory */
 	struct links *links;
-	char (*partials)[TEMPNAME_SIZE]; /* temporary names to be kept, sorted */
+	char (
+	    *partials)[TEMPNAME_SIZE]; /* temporary names to be kept, sorted */
 	size_t partial_count;
 
 	/* The finisher: nodes with nothing pending. */

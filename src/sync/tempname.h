@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define TEMPNAME_PREFIX ".efsbridge-tmp-"
-#define TEMPNAME_SIZE	64 /* room for any of our names with NUL */
+#define TEMPNAME_SIZE   64 /* room for any of our names with NUL */
 
 struct tempname {
 	uint32_t task;

@@ -30,15 +30,15 @@ void withdraw_item(struct withdraw *w, const struct item *i)
 {
 	withdraw_directory(w, i->dir);
 	if (i->old_state != STATE_NONE)
-		note(w, manifest_drop(w->engine->manifest, i->dir->id,
-				      i->name));
+		note(w,
+		     manifest_drop(w->engine->manifest, i->dir->id, i->name));
 }
 
 void withdraw_object(struct withdraw *w, const struct item *i)
 {
 	if (i->old_state != STATE_NONE)
-		note(w, manifest_drop(w->engine->manifest, i->dir->id,
-				      i->name));
+		note(w,
+		     manifest_drop(w->engine->manifest, i->dir->id, i->name));
 	if (i->attr[DESTINATION].nlink > 1)
 		note(w, manifest_drop_links(w->engine->manifest,
 					    i->attr[DESTINATION].fileid));

@@ -198,12 +198,17 @@ static int get_read(struct reply *r, struct read_work *work, size_t *ret_len)
 	error = reply_read(r, &data, &len, &eof);
 	if (error)
 		return read_failed(r, work, error, work->by_open);
+	if (work->by_open) {
+		error = reply_close(r);
+		if (error)
+			return read_failed(r, work, error, true);
+	}
 	error = span_add(&work->span, data, len, r->blob);
 	if (error)
 		return error;
 	work->span.eof = eof;
 	*ret_len = len;
-	return work->by_open ? reply_close(r) : 0;
+	return 0;
 }
 
 static void read_done(struct v4_work *head)
@@ -315,8 +320,13 @@ static int read_whole_decode(struct reply *r, void *item, const void *previous,
 		error = get_read(r, work, &len);
 	if (!error)
 		error = reply_getattr(r, &read->ret_after, NULL);
-	if (error)
+	if (error) {
+		/* Data must not stay while the attributes from before them
+		 * are read anew. */
+		span_reset(s);
+		work->has_before = false;
 		return error;
+	}
 	if (!work->has_before) {
 		read->ret_before = before;
 		work->has_before = true;

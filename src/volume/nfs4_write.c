@@ -78,6 +78,7 @@ struct write_work {
 	struct stateid stateid; /* of its open */
 	unsigned refused;       /* how often the stateid was */
 	bool guarded;           /* encoded with GUARDED */
+	bool is_made; /* an OPEN of it went well */
 
 	/* The writes of the round that is under way, when not by WHOLE. */
 	struct extent pieces[PIECES_MAX];
@@ -363,15 +364,25 @@ static int failed(struct reply *r, struct write_work *work, int error,
 	return go_to(work, closed ? WRITE_CLEAN : WRITE_CLOSE);
 }
 
-static int get_open(struct reply *r, struct write_work *work, bool again)
+/* The results up to OPEN; SAVEFH is one of them or not. */
+static int get_open(struct reply *r, struct write_work *work, bool saves,
+		    bool again)
 {
-	int error = reply_open(r, &work->stateid);
+	struct stateid stateid;
+	int error = saves ? v4_get_dir(r, work->head.shared) : reply_putfh(r);
 
-	/* A state's seqid 0 means its latest (8.2.2), whoever opened last. */
-	work->stateid.seqid = 0;
+	if (!error)
+		error = reply_open(r, &stateid);
 	if (error == -EEXIST && again && work->guarded)
 		return -ERESTART;
-	return error;
+	/* What an earlier round has made is cleaned up. */
+	if (error)
+		return work->is_made ? failed(r, work, error, false) : error;
+	work->is_made = true;
+	work->stateid = stateid;
+	/* A state's seqid 0 means its latest (8.2.2), whoever opened last. */
+	work->stateid.seqid = 0;
+	return 0;
 }
 
 /* GETATTR of the finished file. */
@@ -409,10 +420,8 @@ static int decode_whole(struct reply *r, struct write_work *work, bool again)
 	bool is_durable, is_short = false;
 	uint64_t verifier;
 	uint32_t count;
-	int error = v4_get_dir(r, work->head.shared);
+	int error = get_open(r, work, true, again);
 
-	if (!error)
-		error = get_open(r, work, again);
 	if (error)
 		return error;
 	if (work->at.len > 0) {
@@ -471,10 +480,8 @@ static int decode_begin(struct reply *r, struct write_work *work, bool again)
 {
 	struct handle *handle = NULL;
 	struct attr attr;
-	int error = reply_putfh(r);
+	int error = get_open(r, work, false, again);
 
-	if (!error)
-		error = get_open(r, work, again);
 	if (error)
 		return error;
 	error = reply_getattr(r, &attr, &handle);

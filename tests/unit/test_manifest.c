@@ -1115,6 +1115,37 @@ static void test_reader_in_callback(void **state)
 	close_both(f);
 }
 
+static void *flush_main(void *arg)
+{
+	return (void *)(intptr_t)manifest_flush(arg);
+}
+
+/* Another program that writes is waited for, and readers go on. */
+static void test_other_program_writes(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest_row row = sample(MANIFEST_ROOT, "a"), got;
+	pthread_t thread;
+	void *result;
+	sqlite3 *db;
+
+	open_both(f);
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", 0, 0, 0),
+			 SQLITE_OK);
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	pthread_create(&thread, NULL, flush_main, f->m);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(manifest_get(f->r, MANIFEST_ROOT, "a", &got),
+				 0);
+	assert_int_equal(sqlite3_exec(db, "COMMIT", 0, 0, 0), SQLITE_OK);
+	pthread_join(thread, &result);
+	assert_null(result);
+	assert_int_equal(manifest_get(f->r, MANIFEST_ROOT, "a", &got), 1);
+	sqlite3_close(db);
+	close_both(f);
+}
+
 /* Without a flush a row is there within a second or so. */
 static void test_written_in_time(void **state)
 {
@@ -1173,6 +1204,7 @@ int main(void)
 	    T(test_killed_writer),
 	    T(test_full_disk),
 	    T(test_reader_in_callback),
+	    T(test_other_program_writes),
 	    T(test_written_in_time),
 	    cmocka_unit_test(test_names_of_codes),
 	};
