@@ -271,6 +271,7 @@ struct client *client_free(struct client *c)
 
 /* --- Calls ---------------------------------------------------------------- */
 
+/* The numbers are old when they are read, and good enough. */
 static unsigned find_idlest(const struct client *c)
 {
 	unsigned best = 0, least = conn_get_load(c->conns[0]);
@@ -317,6 +318,7 @@ void client_submit(struct client *c, struct call *call, int64_t delay_ns)
 	unsigned first = find_idlest(c);
 	int r = -ENOTCONN;
 
+	/* A connection that is down leaves the call to the others. */
 	for (unsigned i = 0; i < c->count && r == -ENOTCONN; i++)
 		r = conn_submit(c->conns[(first + i) % c->count], call,
 				delay_ns);
@@ -330,6 +332,8 @@ struct waiting {
 	bool done;
 };
 
+/* The reply's blob is the connection's: keep it for the caller. The lock is
+ * let go last, for the waiter then takes `w` off its stack. */
 static void wake_waiting(struct call *call)
 {
 	struct waiting *w = call->user;

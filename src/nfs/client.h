@@ -40,13 +40,13 @@
 struct client;
 
 struct client_options {
-	const char *host;    /* name or address */
+	const char *host; /* name or address */
 	uint16_t port;
-	unsigned conns;	     /* 0: chosen by the round trip, 1 to 4 */
+	unsigned conns;      /* 0: chosen by the round trip, 1 to 4 */
 	unsigned deadline_s; /* 0: the default of 180 s; the first connection
 				is waited for at most 20 s of it, and a refused
 				or unresolvable one not at all */
-	uint32_t uid;	     /* AUTH_SYS */
+	uint32_t uid;        /* AUTH_SYS */
 	uint32_t gid;
 	const uint32_t *gids; /* supplementary, up to 16 are sent */
 	size_t gid_count;
@@ -73,10 +73,10 @@ struct call {
 
 /* What the session allows, as negotiated; the least of all connections. */
 struct client_limits {
-	uint32_t max_ops;	   /* operations, SEQUENCE included */
-	uint32_t max_request;	   /* bytes of a whole RPC record */
+	uint32_t max_ops;     /* operations, SEQUENCE included */
+	uint32_t max_request; /* bytes of a whole RPC record */
 	uint32_t max_response;
-	uint32_t slots;		   /* calls in flight over all connections */
+	uint32_t slots; /* calls in flight over all connections */
 };
 
 /*

@@ -336,6 +336,8 @@ static void lose_session(struct conn *c, struct slot *slot, int64_t now)
 		flight_end(&c->flight, slot, false, -EPROTO);
 }
 
+/* The one way to a result of 0. The round trip counts only when the request
+ * was sent once: who knows which transmission this is the reply to. */
 static void answer(struct conn *c, struct slot *slot, const struct verdict *v,
 		   struct blob *blob, int64_t now)
 {
@@ -397,6 +399,9 @@ static struct verdict judge(const struct conn *c, const struct slot *slot,
 	return verdict_of(in, &q);
 }
 
+/* A record that answers none of our requests makes everything behind it
+ * doubtful: a reply is never late, for requests are resent only over a new
+ * connection. */
 static int take_record(struct conn *c, struct blob *blob, size_t len)
 {
 	struct xdr_in in;
@@ -446,6 +451,8 @@ static void note_failure(struct conn *c)
 	c->retry_ns = clock_now_ns() + wait;
 }
 
+/* The calls stay in their slots, and the session stays as it is: the server
+ * may well remember it when we are back. */
 static void drop_link(struct conn *c)
 {
 	link_close(&c->link);
@@ -453,6 +460,7 @@ static void drop_link(struct conn *c)
 	note_failure(c);
 }
 
+/* Whoever waits in conn_wait_settled() may go on. */
 static void note_settled(struct conn *c)
 {
 	pthread_mutex_lock(&c->lock);
@@ -461,11 +469,15 @@ static void note_settled(struct conn *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* The server promised to send no more than this. */
 static void set_reply_limit(struct conn *c)
 {
 	link_set_limit(&c->link, c->session.max_response + REPLY_SLACK);
 }
 
+/* What was in the slots of the session before goes back into the queues: the
+ * new one starts with empty slots. The link may be new or the one on which the
+ * old session was lost. */
 static int make_session(struct conn *c, int64_t deadline_ns, char *why,
 			size_t why_size)
 {
@@ -629,6 +641,7 @@ static bool is_drained(struct conn *c, int64_t now)
 	return true;
 }
 
+/* Sends what may go, sleeps until something happens, takes what came. */
 static int exchange_bytes(struct conn *c, int64_t now)
 {
 	int r = send_calls(c);
@@ -641,6 +654,8 @@ static int exchange_bytes(struct conn *c, int64_t now)
 	return r < 0 ? r : check_silence(c, clock_now_ns());
 }
 
+/* Connected, with a session. A session that was lost is left when nothing more
+ * is to be expected of it, but its connection may serve the next one. */
 static void work_turn(struct conn *c)
 {
 	int64_t now = clock_now_ns();
@@ -664,6 +679,8 @@ static void pause_before_session(struct conn *c)
 		(void)link_pause(&c->link, c->retry_ns);
 }
 
+/* Each turn sleeps at most once, so a stop is seen at once; and each ends with
+ * a look at the deadline, which goes by in all states. */
 static void *run(void *user)
 {
 	struct conn *c = user;

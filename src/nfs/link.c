@@ -61,6 +61,8 @@ static bool is_stopped(const struct link *l)
 	return l->stop && atomic_load(l->stop);
 }
 
+/* The one poll(2). Whatever was written to wake_fd is taken: its writer has
+ * left what it means where we look next. */
 static void wait_for(struct link *l, const struct stream *s, bool want_write,
 		     int64_t deadline_ns)
 {
@@ -92,6 +94,8 @@ int link_pause(struct link *l, int64_t deadline_ns)
 
 /* --- Connecting ----------------------------------------------------------- */
 
+/* A stream may need several steps until it is ready: connecting now, a
+ * handshake when there is one. */
 static int connect_one(struct link *l, const struct addrinfo *a,
 		       int64_t deadline_ns)
 {
@@ -120,6 +124,8 @@ static int connect_one(struct link *l, const struct addrinfo *a,
 	return 0;
 }
 
+/* Each address that is left gets its share of the time that is left, so that
+ * a first one which never answers leaves some for the others. */
 int link_open(struct link *l, const struct endpoint *e, int64_t deadline_ns)
 {
 	int r = -EHOSTUNREACH;

@@ -35,8 +35,10 @@ uint8_t *xdr_reserve(struct xdr_out *x, size_t len);
 void xdr_put_u32(struct xdr_out *x, uint32_t value);
 void xdr_put_u64(struct xdr_out *x, uint64_t value);
 void xdr_put_i64(struct xdr_out *x, int64_t value);
-void xdr_put_fixed(struct xdr_out *x, const void *data, size_t len); /* opaque[n] */
-void xdr_put_bytes(struct xdr_out *x, const void *data, size_t len); /* opaque<> */
+void xdr_put_fixed(struct xdr_out *x, const void *data,
+		   size_t len); /* opaque[n] */
+void xdr_put_bytes(struct xdr_out *x, const void *data,
+		   size_t len); /* opaque<> */
 void xdr_put_string(struct xdr_out *x, const char *s);
 
 /* Overwrites four bytes written before, at byte `at`. */
