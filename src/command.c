@@ -182,8 +182,13 @@ static void say_why(const struct session *s, const struct engine *e)
 			  "it is up and run again, what is done is kept",
 			  what, where);
 		break;
-	case -ENOSPC:
 	case -EDQUOT:
+		log_error("%s %s: its quota is used up (on EFS: the limit of "
+			  "open files or locks of one client): raise it and "
+			  "run again, what is done is kept",
+			  what, where);
+		break;
+	case -ENOSPC:
 		log_error("%s %s: full: make room and run again, what is done "
 			  "is kept",
 			  what, where);

@@ -78,7 +78,7 @@ static const char *format_seconds(int64_t s, char text[24])
 /* Files and bytes that are through, of those planned. */
 static uint64_t files_done(const struct counters *c)
 {
-	return counters_get(c, COUNT_TRANSFERRED);
+	return counters_get(c, COUNT_DONE);
 }
 
 /* Rates are smoothed over some seconds, so that they can be read. */
@@ -224,10 +224,11 @@ void progress_finish(struct progress *p, const struct engine *e,
 	    status == ENGINE_SUCCESS    ? "done"
 	    : status == ENGINE_FAILURES ? "done with failures"
 					: "stopped",
-	    s, counters_get(c, COUNT_LISTED), files_done(c),
+	    s, counters_get(c, COUNT_LISTED),
+	    counters_get(c, COUNT_TRANSFERRED),
 	    counters_get(c, COUNT_TRANSFERRED_DIRECTORIES),
 	    format_bytes((double)bytes, written),
-	    s > 0 ? (double)files_done(c) / s : 0,
+	    s > 0 ? (double)counters_get(c, COUNT_TRANSFERRED) / s : 0,
 	    format_bytes(s > 0 ? (double)bytes / s : 0, rate),
 	    counters_get(c, COUNT_VERIFIED), counters_get(c, COUNT_UNCHANGED));
 	say_some(c, COUNT_METADATA, "had only their attributes set");

@@ -24,8 +24,9 @@ enum counter {
 	COUNT_TRANSFERRED_DIRECTORIES, /* directories made */
 	COUNT_BYTES_READ,              /* from the source */
 	COUNT_BYTES_WRITTEN,           /* logical, holes included */
-	COUNT_DONE_BYTES,              /* planned bytes that are through */
-	COUNT_VERIFIED,                /* files read back and found equal */
+	COUNT_DONE,       /* planned files that are through, however */
+	COUNT_DONE_BYTES, /* planned bytes that are through */
+	COUNT_VERIFIED,   /* files read back and found equal */
 	COUNT_VERIFIED_DIRECTORIES,
 	COUNT_MISMATCHED,       /* unchanged files whose content differed */
 	COUNT_UNCHANGED,        /* files with nothing to do */

@@ -41,6 +41,9 @@ static const struct {
     {-ENAMETOOLONG, PHASE_NONE,
      "the name or link target is longer than the server takes: shorten it"},
     {-EINVAL, PHASE_NONE, "the server refuses this name or value"},
+    {-EAGAIN, PHASE_NONE,
+     "it changed so much while it was listed that the server lost its place: "
+     "run again"},
     {-EFBIG, PHASE_NONE, "the file is larger than the server takes"},
     {-EMLINK, PHASE_NONE, "the server takes no more links"},
     {-ESTALE, PHASE_NONE, "it was removed or replaced meanwhile: run again"},
