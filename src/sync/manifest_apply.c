@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 
+/* In the order of drop_tree(), which runs three of them one by one. */
 enum statement {
 	PUT_ROW,
 	PUT_PARTIAL,
@@ -46,6 +47,9 @@ enum statement {
 _Static_assert(MANIFEST_ROW_COUNT == 18, "PLACES_18");
 _Static_assert(MANIFEST_PARTIAL_COUNT == 14, "PLACES_14");
 
+/* ?1 and ?2 are the key, wherever there is one. A later row takes the place
+ * of an earlier one whole; a directory is only ever inserted, so that two ids
+ * for one directory are an error here instead of a wrong answer later. */
 static const char *const statements[STATEMENTS] = {
     [PUT_ROW] = "REPLACE INTO entry (directory, name, " MANIFEST_ROW_COLUMNS
 		") VALUES (?1, ?2, " PLACES_18 ")",
@@ -113,6 +117,7 @@ static int run(struct manifest_apply *a, enum statement which)
 	return manifest_db_run(a->db, a->stmt[which]);
 }
 
+/* Runs a statement for the key of the item; other places are bound before. */
 static int run_keyed(struct manifest_apply *a, enum statement which,
 		     const struct manifest_item *item)
 {
@@ -163,6 +168,7 @@ static int find_directory(struct manifest_apply *a,
 	return r;
 }
 
+/* The entry, its partial, and what is below if it is a directory. */
 static int drop_tree(struct manifest_apply *a, const struct manifest_item *item)
 {
 	int64_t id = 0;
@@ -185,6 +191,8 @@ static int drop_tree(struct manifest_apply *a, const struct manifest_item *item)
 	return r;
 }
 
+/* There is one writer, and it holds the task's lock: whatever still says
+ * RUNNING was killed. */
 static int begin_execution(struct manifest_apply *a,
 			   const struct manifest_execution *e)
 {
@@ -211,6 +219,8 @@ static int end_execution(struct manifest_apply *a,
 	return run(a, END_EXECUTION);
 }
 
+/* Constraint errors are -EUCLEAN like damage: checks before the queue keep
+ * wrong rows out, so what still violates one contradicts the database. */
 static int apply_one(struct manifest_apply *a, const struct manifest_item *item)
 {
 	switch (item->kind) {
@@ -272,6 +282,7 @@ int manifest_apply(struct manifest_apply *a, const struct manifest_items *items,
 		sqlite3_exec(a->db, "ROLLBACK", NULL, NULL, NULL);
 		return r;
 	}
+	/* The commit has synced the log, and with it all commits before. */
 	return durable ? manifest_db_exec(a->db, "PRAGMA synchronous=NORMAL")
 		       : 0;
 }

@@ -34,6 +34,10 @@
 /* A person may hold the database for a moment with sqlite3(1). */
 #define BUSY_MS 60000
 
+/*
+ * What SQLite's codes mean to us. The low byte is the primary code; for input
+ * and output errors the system's errno says more.
+ */
 static int errno_of_code(int code, int system_errno)
 {
 	switch (code & 0xff) {
@@ -130,6 +134,7 @@ static void configure_sqlite(void)
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+/* The settings that the head of this file explains. */
 static int settle(struct sqlite3 *db, bool writable)
 {
 	char sql[256];
@@ -145,8 +150,11 @@ static int settle(struct sqlite3 *db, bool writable)
 	r = manifest_db_exec(db, sql);
 	if (r < 0)
 		return r;
+	/* A reader opens for writing as well, since a database in WAL mode
+	 * cannot be read without its shared memory, but it never writes. */
 	if (!writable)
 		return manifest_db_exec(db, "PRAGMA query_only=ON");
+	/* Each checkpoint syncs twice, so a longer log means fewer syncs. */
 	sqlite3_wal_autocheckpoint(db, CHECKPOINT_PAGES);
 	return manifest_db_exec(db, "PRAGMA synchronous=NORMAL");
 }
@@ -172,6 +180,7 @@ struct sqlite3 *manifest_db_close(struct sqlite3 *db)
 	return NULL;
 }
 
+/* One sentence each: the file, the cause, the remedy. */
 int manifest_db_explain(const char *path, struct sqlite3 *db, int error_number,
 			char *error, size_t error_size)
 {

@@ -24,6 +24,7 @@ enum question {
 	QUESTIONS,
 };
 
+/* Each finds at most one row, by a whole key: one walk down one B-tree. */
 static const char *const questions[QUESTIONS] = {
     [GET_DIRECTORY] = "SELECT id FROM directory"
 		      " WHERE parent = ?1 AND name = ?2",
@@ -38,6 +39,8 @@ static const char each_partial[] =
     "SELECT d.path, p.directory, p.name, " MANIFEST_PARTIAL_COLUMNS
     " FROM partial AS p JOIN directory AS d ON d.id = p.directory";
 
+/* Paths are compared byte by byte, so a directory comes before what is in
+ * it. The partial index entry_failed gives the failures of an execution. */
 static const char each_failed_directory[] =
     "SELECT path FROM directory WHERE id IN (SELECT directory FROM entry"
     " WHERE state = 3 AND execution = ?1) ORDER BY path";
@@ -49,7 +52,7 @@ static const char each_failed[] =
 
 struct manifest_reader {
 	struct manifest *manifest; /* borrowed */
-	struct sqlite3 *db;
+	struct sqlite3 *db;        /* its own; cannot write */
 	struct sqlite3_stmt *stmt[QUESTIONS];
 };
 
@@ -96,6 +99,7 @@ static int ask(struct manifest_reader *r, struct sqlite3_stmt *stmt,
 	}
 }
 
+/* 1 and the id of a committed directory, 0 if there is none. */
 static int get_directory(struct manifest_reader *r, uint64_t parent,
 			 const char *name, uint64_t *ret_id)
 {
@@ -122,7 +126,8 @@ int manifest_directory(struct manifest_reader *r, uint64_t parent,
 	if (parent == 0 || parent > INT64_MAX)
 		return -EINVAL;
 
-	/* See manifest_writer.c: here, the database, here again. */
+	/* Ask the writer, the database, the writer again: the design comment
+	 * of manifest_writer.c tells why no commit can slip between. */
 	do {
 		found = manifest_writer_find_directory(w, parent, name, &id,
 						       &ticket);
@@ -148,6 +153,8 @@ int manifest_get(struct manifest_reader *r, uint64_t directory,
 	if (found == 1 && manifest_read_row(stmt, 0, &row) < 0)
 		found = -EUCLEAN;
 	sqlite3_reset(stmt);
+
+	/* The caller's row is set only when all of it made sense. */
 	if (found == 1)
 		*ret = row;
 	return found;
@@ -190,6 +197,7 @@ static int for_each(struct manifest_reader *r, struct sqlite3_stmt *stmt,
 	return err;
 }
 
+/* What the callers below hand through for_each() to their row functions. */
 struct partial_caller {
 	int (*each)(const char *path, const struct manifest_partial *p,
 		    void *user);
@@ -292,6 +300,7 @@ int manifest_each_failed(
 	if (err < 0)
 		return err;
 	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)execution);
+	/* A negative limit is none. */
 	sqlite3_bind_int64(stmt, 2, max > INT64_MAX ? -1 : (int64_t)max);
 	return for_each(r, stmt, call_row, &caller);
 }

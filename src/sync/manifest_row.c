@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 
+/* Permission bits with set-id and sticky: the type is a column of its own. */
 #define MODE_MAX 07777
 
 int manifest_check_name(const char *name)
@@ -36,6 +37,7 @@ int manifest_check_path(const char *path)
 	size_t len;
 	int r;
 
+	/* One name after the other; a '/' must be followed by one more. */
 	while (*path) {
 		len = strcspn(path, "/");
 		if (len > MANIFEST_NAME_MAX)
@@ -52,6 +54,7 @@ int manifest_check_path(const char *path)
 	return 0;
 }
 
+/* Times, sizes and counters may be anything that a server says. */
 static bool is_attr(const struct attr *a)
 {
 	return a->type >= ENTRY_NONE && a->type <= ENTRY_CHAR &&
@@ -60,6 +63,7 @@ static bool is_attr(const struct attr *a)
 
 int manifest_check_row(const struct manifest_row *row)
 {
+	/* SQLite's integers end at 2^63 - 1; ids are counted, not given. */
 	if (row->directory == 0 || row->directory > INT64_MAX ||
 	    row->execution > INT64_MAX)
 		return -EINVAL;
@@ -68,6 +72,7 @@ int manifest_check_row(const struct manifest_row *row)
 	    row->phase < PHASE_NONE || row->phase > PHASE_VERIFY ||
 	    (row->flags & ~ROW_FLAGS) || !is_attr(&row->source))
 		return -EINVAL;
+	/* What failed has a reason; it is what the user asks for. */
 	if (row->error > 0 || (row->state == STATE_FAILED && row->error == 0))
 		return -EINVAL;
 
@@ -84,6 +89,7 @@ int manifest_check_partial(const struct manifest_partial *p)
 	if (p->directory == 0 || p->directory > INT64_MAX ||
 	    p->done_bytes > INT64_MAX || !is_attr(&p->source))
 		return -EINVAL;
+	/* A name that fills its array is not terminated. */
 	if (!memchr(p->name, '\0', sizeof(p->name)) ||
 	    !memchr(p->temp_name, '\0', sizeof(p->temp_name)))
 		return -ENAMETOOLONG;
@@ -97,6 +103,8 @@ int manifest_check_partial(const struct manifest_partial *p)
  * value that may not be NULL and fails when it is run.
  */
 
+/* Bytes, not text: SQLite neither checks nor converts them. The text lives
+ * as long as the item, which outlives the run of the statement. */
 static void bind_bytes(struct sqlite3_stmt *stmt, int at, const char *text)
 {
 	sqlite3_bind_blob(stmt, at, text, (int)strlen(text), SQLITE_STATIC);
@@ -115,6 +123,7 @@ void manifest_bind_key(struct sqlite3_stmt *stmt, uint64_t directory,
 	bind_bytes(stmt, 2, name);
 }
 
+/* In the order of MANIFEST_ATTR_COLUMNS; next_attr() reads the same. */
 static void bind_attr(struct sqlite3_stmt *stmt, int at, enum entry_type type,
 		      const struct attr *a)
 {
@@ -198,6 +207,7 @@ static uint64_t next_bits(struct columns *c)
 	return (uint64_t)next_integer(c);
 }
 
+/* True with a digest, false without one (or with one that cannot be). */
 static bool next_digest(struct columns *c, struct digest *ret)
 {
 	int at = c->at++;
@@ -242,6 +252,7 @@ int manifest_read_row(struct sqlite3_stmt *stmt, int first,
 	ret->execution = next_bits(&c);
 	next_attr(&c, &ret->source);
 	ret->type = ret->source.type;
+	/* What manifest_check_row() would not have let in. */
 	if (ret->state == STATE_NONE || ret->execution > INT64_MAX ||
 	    (ret->state == STATE_FAILED && ret->error == 0))
 		c.wrong = true;
@@ -274,6 +285,8 @@ int manifest_read_name(struct sqlite3_stmt *stmt, int column, char *ret)
 	if (len > 0)
 		memcpy(ret, bytes, (size_t)len);
 	ret[len] = '\0';
+
+	/* A NUL inside would make it another name than the one stored. */
 	if (strlen(ret) != (size_t)len || manifest_check_name(ret) < 0)
 		return -EUCLEAN;
 	return 0;
@@ -301,6 +314,7 @@ int manifest_read_path(struct sqlite3_stmt *stmt, int column, const char **ret)
 	path = (const char *)sqlite3_column_text(stmt, column);
 	if (!path)
 		return -ENOMEM;
+	/* What is read is walked on a volume: no ".." may be in it. */
 	if (strlen(path) != (size_t)sqlite3_column_bytes(stmt, column) ||
 	    manifest_check_path(path) < 0)
 		return -EUCLEAN;
@@ -308,7 +322,10 @@ int manifest_read_path(struct sqlite3_stmt *stmt, int column, const char **ret)
 	return 0;
 }
 
-/* --- Names of codes ------------------------------------------------------- */
+/* --- Names of codes -------------------------------------------------------
+ *
+ * The view `entries` says the same words: see manifest_schema.c.
+ */
 
 bool manifest_is_status(const char *status)
 {

@@ -58,6 +58,12 @@ _Static_assert(ROW_FLAGS == 15, "entry.flags is stored");
 	"ctime_ns INTEGER NOT NULL,"                                 \
 	"change INTEGER NOT NULL,"
 
+/*
+ * `entry` is clustered by its key: the entries of a directory lie side by
+ * side, and a scan reads them from few pages. `directory` is not, since it is
+ * found by id as well as by name. Only failures are indexed, so that the
+ * index costs nothing for what succeeds.
+ */
 static const char version_1_tables[] =
     "CREATE TABLE task ("
     "key TEXT PRIMARY KEY NOT NULL,"
@@ -123,6 +129,7 @@ static const char version_1_tables[] =
 #define TIME_REST(column) \
 	"((" column " % 1000000000 + 1000000000) % 1000000000)"
 
+/* Codes in words, as entry_state_name() and its like say them. */
 static const char version_1_views[] =
     "CREATE VIEW entries AS SELECT "
     "CAST(CASE WHEN e.name = x'' THEN '.' WHEN d.path = x'' THEN e.name"
@@ -248,6 +255,7 @@ static int (*const migrations[])(struct sqlite3 *db) = {
 _Static_assert(ARRAY_SIZE(migrations) == MANIFEST_VERSION,
 	       "a step for every version");
 
+/* Takes the steps from `version` on, inside the caller's transaction. */
 static int migrate(struct sqlite3 *db, int64_t version)
 {
 	char sql[64];
@@ -344,6 +352,8 @@ static int check_origin(struct sqlite3 *db, const char *path,
 	return 0;
 }
 
+/* Are these the locations that the rows speak of? With others, a plan would
+ * take the files of one volume for those of another. */
 static int check_locations(struct sqlite3 *db, const char *path,
 			   const char *source, const char *destination,
 			   char *error, size_t error_size)
@@ -422,6 +432,7 @@ int manifest_schema_prepare(struct sqlite3 *db, const char *path,
 	int64_t version;
 	int r = check_origin(db, path, &version, error, error_size);
 
+	/* Only looked at so far; from check_wal() on it is written to. */
 	if (r == 0 && version > 0)
 		r = check_locations(db, path, source, destination, error,
 				    error_size);

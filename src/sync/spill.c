@@ -36,6 +36,7 @@ enum statement {
 	STATEMENTS,
 };
 
+/* The stack's ids are its heights, so its top is always known. */
 static const char *const statements[STATEMENTS] = {
     [PUT] = "REPLACE INTO pair (key, value) VALUES (?1, ?2)",
     [GET] = "SELECT value FROM pair WHERE key = ?1",
@@ -60,12 +61,13 @@ static const char setup[] =
     "CREATE TABLE stack (id INTEGER PRIMARY KEY, value BLOB NOT NULL);";
 
 struct spill {
-	sqlite3 *db;
+	sqlite3 *db; /* in the middle of its one transaction */
 	sqlite3_stmt *stmt[STATEMENTS];
 	int64_t height; /* of the stack: the id of its top */
 	int error;      /* the first, negative */
 };
 
+/* Remembers why the statement failed, for good. */
 static int spill_fail(struct spill *s)
 {
 	int code = sqlite3_extended_errcode(s->db);
@@ -84,6 +86,7 @@ static int spill_fail(struct spill *s)
 	return s->error;
 }
 
+/* On failure spill_free() cleans up what there is. */
 static int spill_open(struct spill *s, const char *path)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
@@ -113,6 +116,7 @@ int spill_new(const char *directory, struct spill **ret)
 		spill_free(s);
 		return -ENOMEM;
 	}
+	/* mkstemp() chooses the name and the mode, SQLite opens it again. */
 	fd = mkstemp(path);
 	if (fd < 0) {
 		r = -errno;
@@ -148,6 +152,7 @@ static void bind_bytes(sqlite3_stmt *stmt, int at, const void *bytes,
 	sqlite3_bind_blob64(stmt, at, len > 0 ? bytes : "", len, SQLITE_STATIC);
 }
 
+/* Runs a bound statement that returns nothing. */
 static int run(struct spill *s, enum statement which)
 {
 	int r = sqlite3_step(s->stmt[which]) == SQLITE_DONE ? 0 : spill_fail(s);
@@ -258,6 +263,7 @@ int spill_pop(struct spill *s, void **ret, size_t *ret_len)
 		return 0;
 	sqlite3_bind_int64(s->stmt[TOP], 1, s->height);
 	r = fetch(s, TOP, ret, ret_len);
+	/* What was pushed is there: otherwise the file was tampered with. */
 	if (r <= 0)
 		return r == 0 ? -EIO : r;
 	sqlite3_bind_int64(s->stmt[POP], 1, s->height);

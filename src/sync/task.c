@@ -31,6 +31,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 
+/* How often the lock is asked for: half of what the contract promises. */
 #define POLL_MS 100
 
 #define SYSTEM_STATE "/var/lib/efsbridge"
@@ -54,6 +55,7 @@ static bool is_name_char(char c)
 	       (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
 
+/* A name becomes a directory and part of messages, so it is plain. */
 static int check_name(const char *name, char *error, size_t error_size)
 {
 	size_t len = strlen(name);
@@ -121,6 +123,7 @@ static int make_name(const struct task_options *o, char ret[TASK_NAME_MAX + 1])
 
 /* --- The directory -------------------------------------------------------- */
 
+/* Where state lies when nobody said so: by user, then by environment. */
 static int default_directory(const char *name, char **ret, char *error,
 			     size_t error_size)
 {
@@ -240,6 +243,7 @@ static int open_nearest(const char *path)
 	}
 }
 
+/* Does `path` lie, or would it lie, inside a local directory of the task? */
 static int check_place(const char *path, const struct task_options *o,
 		       char *error, size_t error_size)
 {
@@ -301,6 +305,8 @@ static int make_directories(const char *path)
 	return r;
 }
 
+/* Makes the state directory and finds out its real name, which stays right
+ * when the working directory changes. */
 static int make_place(struct task *t, const char *path, char *error,
 		      size_t error_size)
 {
@@ -369,6 +375,7 @@ static int try_lock(int fd)
 	return errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : -errno;
 }
 
+/* Takes the lock, or fails as the options say. */
 static int wait_for_lock(struct task *t, const struct task_options *o,
 			 char *error, size_t error_size)
 {
@@ -418,6 +425,7 @@ static void write_owner(int fd)
 
 /* --- The task ------------------------------------------------------------- */
 
+/* All steps of task_open(); on failure task_free() undoes them. */
 static int prepare(struct task *t, const struct task_options *o, char *error,
 		   size_t error_size)
 {
