@@ -16,6 +16,9 @@
  * sockets have no content: there compare means metadata or unchanged.
  * Directories are always entered; their attributes are set after their last
  * child, by the one who finishes them.
+ *
+ * What is one object with other names on the destination, but not on the
+ * source, cannot be given attributes without theirs changing: it is copied.
  */
 #include "sync/plan.h"
 
@@ -120,6 +123,8 @@ struct plan plan_entry(const struct attr *source,
 	}
 	if (source->type == ENTRY_DIRECTORY)
 		p.action = PLAN_ENTER;
+	else if (p.differs && source->nlink <= 1 && destination->nlink > 1)
+		p = copy_because(REASON_LINKED);
 	return p;
 }
 
@@ -165,6 +170,8 @@ const char *plan_reason_text(enum plan_reason reason)
 		return "no record of a finished copy";
 	case REASON_ATTRIBUTES:
 		return "attributes differ";
+	case REASON_LINKED:
+		return "linked to other names on the destination only";
 	case REASON_VERIFY:
 		return "verify all";
 	}

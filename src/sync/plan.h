@@ -44,6 +44,8 @@ enum plan_reason {
 	REASON_NOT_RECORDED, /* the manifest does not know it, or that it failed
 			      */
 	REASON_ATTRIBUTES,   /* only mode, owner, group differ */
+	REASON_LINKED,       /* one object with other names there, not here,
+			      * and attributes differ */
 	REASON_VERIFY,       /* --verify=all reads everything */
 };
 
