@@ -413,7 +413,7 @@ static int copy_tries(struct large *g)
 	for (unsigned n = 1; n < TRIES && (r == -EBUSY || r == -EAGAIN); n++) {
 		close_temp(g);
 		free(steal(g->handle));
-		if (r == -EBUSY)
+		if (r == -EBUSY || g->saved_offset == 0)
 			discard_temp(g);
 		else
 			manifest_flush(g->engine->manifest);
