@@ -28,15 +28,21 @@ static void put_row(struct engine *e, const struct manifest_row *row)
 	}
 }
 
+/* Counts a planned item as through. */
+static void count_done(struct engine *e, const struct item *i)
+{
+	if (i->plan.action == PLAN_UNCHANGED || i->plan.action == PLAN_SKIP)
+		return;
+	engine_count(e, COUNT_DONE, 1);
+	if (i->attr[SOURCE].type == ENTRY_FILE)
+		engine_count(e, COUNT_DONE_BYTES, i->attr[SOURCE].size);
+}
+
 static void end_item(struct engine *e, struct item *i)
 {
 	struct dirnode *d = i->dir;
 
-	if (i->plan.action == PLAN_COPY || i->plan.action == PLAN_COMPARE)
-		engine_count(e, COUNT_DONE_BYTES,
-			     i->attr[SOURCE].type == ENTRY_FILE
-				 ? i->attr[SOURCE].size
-				 : 0);
+	count_done(e, i);
 	item_free(i);
 	engine_drop_directory(e, d);
 }
@@ -126,6 +132,25 @@ void complete_say_mismatch(struct engine *e, const struct item *i)
 	free(path);
 }
 
+/* Says and records the failure of what `row` names; frees `path`. */
+static void record_failure(struct engine *e, struct manifest_row *row,
+			   char *path, enum side side)
+{
+	const char *reason = reason_text(row->error, row->phase);
+
+	row->state = STATE_FAILED;
+	row->type = row->source.type;
+	row->execution = e->execution;
+	engine_count(e, COUNT_FAILED, 1);
+	put_row(e, row);
+	log_info("failed %s: %s: %s", path ? path : "?", side_name(side),
+		 reason);
+	if (e->options.dry_run)
+		log_error("%s: %s: %s", path ? path : "?", side_name(side),
+			  reason);
+	free(path);
+}
+
 void complete_record_failure(struct engine *e, struct dirnode *d,
 			     const char *name, const struct attr *source,
 			     int error, enum entry_phase phase, enum side side)
@@ -133,23 +158,27 @@ void complete_record_failure(struct engine *e, struct dirnode *d,
 	struct manifest_row row = {
 	    .directory = d->id,
 	    .name = name,
-	    .state = STATE_FAILED,
-	    .type = source->type,
 	    .source = *source,
 	    .error = error,
 	    .phase = phase,
-	    .execution = e->execution,
 	};
-	char *path = path_text(d, name);
 
-	engine_count(e, COUNT_FAILED, 1);
-	put_row(e, &row);
-	log_info("failed %s: %s: %s", path ? path : "?", side_name(side),
-		 reason_text(error, phase));
-	if (e->options.dry_run)
-		log_error("%s: %s: %s", path ? path : "?", side_name(side),
-			  reason_text(error, phase));
-	free(path);
+	record_failure(e, &row, path_text(d, name), side);
+}
+
+void complete_directory_failure(struct engine *e, const struct dirnode *d,
+				int error, enum entry_phase phase,
+				enum side side)
+{
+	struct manifest_row row = {
+	    .directory = d->parent_id,
+	    .name = d->name,
+	    .source = d->attr[SOURCE],
+	    .error = error,
+	    .phase = phase,
+	};
+
+	record_failure(e, &row, path_text(d, NULL), side);
 }
 
 void complete_failed(struct engine *e, struct item *i, int error,
@@ -190,7 +219,7 @@ void complete_skipped(struct engine *e, struct item *i)
 	};
 
 	put_row(e, &row);
-	engine_count(e, COUNT_SKIPPED, 1);
+	engine_count_once(e, COUNT_SKIPPED, 1);
 	say(i, "skipped");
 	end_item(e, i);
 }

@@ -47,10 +47,15 @@ void complete_abandoned(struct engine *e, struct item *i);
  * failed entries are retried. */
 void complete_say_mismatch(struct engine *e, const struct item *i);
 
-/* Says and records that directory `d` or entry `name` in it failed, where
- * there is no item. */
+/* Says and records that entry `name` of directory `d` failed, where there is
+ * no item. */
 void complete_record_failure(struct engine *e, struct dirnode *d,
 			     const char *name, const struct attr *source,
 			     int error, enum entry_phase phase, enum side side);
+
+/* Likewise directory `d` itself; nobody may change it any more. */
+void complete_directory_failure(struct engine *e, const struct dirnode *d,
+				int error, enum entry_phase phase,
+				enum side side);
 
 #endif

@@ -11,19 +11,19 @@ struct dirnode *dirnode_new(struct dirnode *parent, const char *name,
 
 	if (!d)
 		return NULL;
-	if (name) {
-		d->name = strdup(name);
-		if (!d->name) {
-			free(d);
-			return NULL;
-		}
+	d->name = strdup(name);
+	if (!d->name) {
+		free(d);
+		return NULL;
 	}
 	d->parent = parent;
 	d->handle[SOURCE] = source;
 	d->handle[DESTINATION] = destination;
 	atomic_init(&d->pending, 1);
-	if (parent)
+	if (parent) {
+		d->parent_id = parent->id;
 		dirnode_hold(parent);
+	}
 	return d;
 }
 

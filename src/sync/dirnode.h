@@ -10,8 +10,8 @@
  *
  * Ownership: a node holds one of its parent's pending, so parents outlive
  * their children. handle[] and name are the node's.
- * Thread rule: all fields but pending and touched are written before the
- * node is shared.
+ * Thread rule: all fields but those that are atomic are written before the
+ * node is shared; error and error_side by its scanner, read by the finisher.
  */
 #ifndef SYNC_DIRNODE_H
 #define SYNC_DIRNODE_H
@@ -29,16 +29,18 @@
 struct dirnode {
 	TAILQ_ENTRY(dirnode) link; /* on the stack or the finisher's queue */
 	struct dirnode *parent;    /* NULL for the root of a pass */
-	char *name;                /* NULL for the volume's root */
+	char *name;                /* "" for the volume's root */
 	char *path;                /* roots of a retry pass only, else NULL */
 	uint64_t id;               /* in the manifest */
+	uint64_t parent_id;        /* likewise: where its own row is */
 	struct handle
 	    *handle[SIDES];      /* destination NULL: not there (dry run) */
 	struct attr attr[SIDES]; /* as listed; destination: before we began */
-	bool fresh;        /* we made it: nothing on the destination to list */
-	bool shallow;      /* visit entries, enter only failed subdirectories */
-	_Atomic int error; /* the scan's failure */
-	bool recorded;     /* the manifest has a row of it */
+	bool fresh;   /* we made it: nothing on the destination to list */
+	bool shallow; /* visit entries, enter only failed subdirectories */
+	int error;    /* the scan's failure, recorded by the finisher */
+	enum side error_side;   /* where it came from */
+	bool recorded;          /* the manifest has, or may have, a row of it */
 	_Atomic bool withdrawn; /* which has been taken back */
 	_Atomic bool touched;   /* we changed something in it */
 	_Atomic unsigned pending;
@@ -47,7 +49,8 @@ struct dirnode {
 TAILQ_HEAD(dirnode_list, dirnode);
 
 /* A node with pending 1. Takes over the handles, copies the name; takes one
- * pending of `parent`. NULL when out of memory: handles stay the caller's. */
+ * pending of `parent` and its id. NULL when out of memory: handles stay the
+ * caller's. */
 struct dirnode *dirnode_new(struct dirnode *parent, const char *name,
 			    struct handle *source, struct handle *destination);
 

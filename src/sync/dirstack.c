@@ -32,6 +32,7 @@ struct dirstack {
 struct record {
 	struct dirnode *parent;
 	uint64_t id;
+	uint64_t parent_id;
 	struct attr attr[SIDES];
 	bool fresh;
 	bool shallow;
@@ -77,6 +78,7 @@ static int spill_node(struct dirstack *s, const struct dirnode *d)
 	struct record rec = {
 	    .parent = d->parent,
 	    .id = d->id,
+	    .parent_id = d->parent_id,
 	    .attr = {d->attr[SOURCE], d->attr[DESTINATION]},
 	    .fresh = d->fresh,
 	    .shallow = d->shallow,
@@ -128,6 +130,7 @@ static struct dirnode *node_from(const uint8_t *bytes)
 	/* The parent's pending was taken when the node was first made. */
 	d->parent = rec.parent;
 	d->id = rec.id;
+	d->parent_id = rec.parent_id;
 	d->attr[SOURCE] = rec.attr[SOURCE];
 	d->attr[DESTINATION] = rec.attr[DESTINATION];
 	d->fresh = rec.fresh;

@@ -247,10 +247,9 @@ static int push_root(struct engine *e)
 	for (int side = 0; side < SIDES; side++)
 		handle[side] =
 		    handle_dup(volume_get_info(e->volume[side])->root);
-	root =
-	    handle[SOURCE] && handle[DESTINATION]
-		? dirnode_new(NULL, NULL, handle[SOURCE], handle[DESTINATION])
-		: NULL;
+	root = handle[SOURCE] && handle[DESTINATION]
+		   ? dirnode_new(NULL, "", handle[SOURCE], handle[DESTINATION])
+		   : NULL;
 	if (!root) {
 		free(handle[SOURCE]);
 		free(handle[DESTINATION]);
@@ -258,6 +257,7 @@ static int push_root(struct engine *e)
 		return -ENOMEM;
 	}
 	root->id = MANIFEST_ROOT;
+	root->parent_id = MANIFEST_ROOT;
 	root->attr[SOURCE] = e->root_attr[SOURCE];
 	root->attr[DESTINATION] = e->root_attr[DESTINATION];
 	/* The probe has changed its times. */
@@ -294,12 +294,15 @@ static void run_passes(struct engine *e)
 	if (push_root(e) < 0)
 		return;
 	finish_wait(e);
-	if (engine_is_stopping(e) || e->options.dry_run ||
-	    counters_get(&e->counters, COUNT_FAILED) == 0)
+	if (engine_is_stopping(e) || e->options.dry_run)
 		return;
-	atomic_store(&e->phase, ENGINE_RETRYING);
-	retry_failed(e);
-	finish_wait(e);
+	if (counters_get(&e->counters, COUNT_FAILED) > 0) {
+		atomic_store(&e->phase, ENGINE_RETRYING);
+		retry_failed(e);
+		finish_wait(e);
+	}
+	if (!engine_is_stopping(e))
+		retry_sweep_partials(e);
 }
 
 /* The threads of a run: 0, or a negative errno when they cannot be had. */
@@ -380,8 +383,6 @@ enum engine_status engine_run(struct engine *e)
 		r = run_threads(e);
 	if (r < 0)
 		engine_stop(e, r, SIDES);
-	if (!engine_is_stopping(e) && !e->options.dry_run)
-		retry_sweep_partials(e);
 	if (e->execution && manifest_flush(e->manifest) == 0)
 		retry_report_failed(e);
 	status = judge(e);

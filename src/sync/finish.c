@@ -53,8 +53,8 @@ static void take_waiting(struct batch *b)
 	pthread_mutex_unlock(&e->finish_lock);
 }
 
-/* Records a directory that has its attributes. The volume's root has no
- * parent and no row. */
+/* Records a directory that has its attributes. The volume's root has a row
+ * only while it is failed. */
 static void record(struct engine *e, struct dirnode *d)
 {
 	struct manifest_row row = {
@@ -72,23 +72,13 @@ static void record(struct engine *e, struct dirnode *d)
 	if (row.flags)
 		engine_count_once(e, COUNT_METADATA_SKIPPED, 1);
 	engine_count_once(e, COUNT_VERIFIED_DIRECTORIES, 1);
-	if (!d->parent || e->options.dry_run)
+	if (e->options.dry_run)
 		return;
-	row.directory = d->parent->id;
-	r = manifest_put(e->manifest, &row);
+	row.directory = d->parent_id;
+	r = *d->name ? manifest_put(e->manifest, &row)
+		     : manifest_drop(e->manifest, d->parent_id, d->name);
 	if (r < 0)
 		engine_stop(e, r, SIDES);
-}
-
-static void fail(struct engine *e, struct dirnode *d, int error)
-{
-	if (engine_stops_for(e, error, DESTINATION))
-		return;
-	if (d->parent)
-		complete_record_failure(e, d->parent, d->name, &d->attr[SOURCE],
-					error, PHASE_METADATA, DESTINATION);
-	else
-		engine_stop(e, error, DESTINATION);
 }
 
 static void was_set(struct engine *e, struct dirnode *d,
@@ -99,7 +89,9 @@ static void was_set(struct engine *e, struct dirnode *d,
 	if (s->result == 0 && metadata_differs(e, &want, &s->ret_attr))
 		s->result = -EUCLEAN;
 	if (s->result < 0) {
-		fail(e, d, s->result);
+		if (!engine_stops_for(e, s->result, DESTINATION))
+			complete_directory_failure(e, d, s->result,
+						   PHASE_METADATA, DESTINATION);
 		return;
 	}
 	if (!d->fresh && metadata_differs(e, &want, &d->attr[DESTINATION]))
@@ -116,8 +108,7 @@ static bool needs_setting(struct engine *e, struct dirnode *d)
 	       metadata_differs(e, &want, &d->attr[DESTINATION]);
 }
 
-/* A directory whose listing failed keeps its failure on record, but gets its
- * attributes all the same. */
+/* A directory whose listing failed gets its attributes all the same. */
 static void prepare(struct batch *b, struct withdraw *claims, struct dirnode *d)
 {
 	struct engine *e = b->engine;
@@ -126,12 +117,11 @@ static void prepare(struct batch *b, struct withdraw *claims, struct dirnode *d)
 	    e->options.dry_run)
 		return;
 	if (!needs_setting(e, d)) {
-		if (!atomic_load(&d->error))
+		if (!d->error)
 			record(e, d);
 		return;
 	}
-	if (d->parent)
-		withdraw_directory(claims, d);
+	withdraw_directory(claims, d);
 	b->set_nodes[b->set_count] = d;
 	b->sets[b->set_count++] = (struct volume_setattr){
 	    .handle = d->handle[DESTINATION],
@@ -139,7 +129,8 @@ static void prepare(struct batch *b, struct withdraw *claims, struct dirnode *d)
 				d->fresh ? NULL : &d->attr[DESTINATION])};
 }
 
-static void finish_batch(struct batch *b)
+/* Sets the attributes of those that need it. */
+static void set_batch(struct batch *b)
 {
 	struct engine *e = b->engine;
 	struct withdraw claims = {.engine = e};
@@ -152,8 +143,22 @@ static void finish_batch(struct batch *b)
 	volume_run(e->volume[DESTINATION], VOLUME_SETATTR, b->sets,
 		   b->set_count);
 	for (size_t k = 0; k < b->set_count; k++)
-		if (!atomic_load(&b->set_nodes[k]->error))
+		if (!b->set_nodes[k]->error)
 			was_set(e, b->set_nodes[k], &b->sets[k]);
+}
+
+static void finish_batch(struct batch *b)
+{
+	struct engine *e = b->engine;
+
+	set_batch(b);
+	for (size_t k = 0; k < b->count; k++) {
+		const struct dirnode *d = b->nodes[k];
+
+		if (d->error && !engine_is_stopping(e))
+			complete_directory_failure(e, d, d->error, PHASE_LIST,
+						   d->error_side);
+	}
 }
 
 /* Frees a finished node and lets its parent know. */

@@ -9,8 +9,10 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/log.h"
+#include "sync/finish.h"
 #include "sync/reason.h"
 #include "sync/state.h"
+#include "sync/withdraw.h"
 
 /* The most directories tried again, and the most failures named in the log:
  * where more fail, something is wrong that trying again does not mend. */
@@ -32,7 +34,8 @@ static int note_path(const char *path, void *user)
 	return p->path[p->count++] ? 0 : -ENOMEM;
 }
 
-/* The handle of directory `path` on one side, NULL when it is not there. */
+/* The handle of directory `path` on one side, NULL when it is not there or
+ * the side is lost, which stops the run. */
 static struct handle *find(struct engine *e, enum side side, const char *path,
 			   struct attr *ret_attr)
 {
@@ -50,6 +53,8 @@ static struct handle *find(struct engine *e, enum side side, const char *path,
 		free(h);
 		h = steal(item.ret_handle);
 		*ret_attr = item.ret_attr;
+		if (item.result < 0)
+			engine_stops_for(e, item.result, side);
 		if (item.result < 0 || item.ret_attr.type != ENTRY_DIRECTORY) {
 			free(h);
 			return NULL;
@@ -58,64 +63,100 @@ static struct handle *find(struct engine *e, enum side side, const char *path,
 	return h;
 }
 
-/* The manifest's id of directory `path`. */
-static int find_id(struct manifest_reader *reader, const char *path,
-		   uint64_t *ret_id)
+/* A directory's place in the manifest. */
+struct place {
+	uint64_t id;
+	uint64_t parent_id;
+	const char *name; /* in the path that was asked for */
+	bool covered; /* it or one above failed itself: from its parent it is
+			 entered with all that is below */
+};
+
+static int find_place(struct engine *e, struct manifest_reader *reader,
+		      const char *path, struct place *ret)
 {
 	CLEANUP_FREE char *copy = strdup(path);
-	uint64_t id = MANIFEST_ROOT;
+	struct manifest_row row;
 	char *end = copy;
 	int r = copy ? 0 : -ENOMEM;
 
-	while (r == 0 && *end) {
+	*ret = (struct place){
+	    .id = MANIFEST_ROOT, .parent_id = MANIFEST_ROOT, .name = ""};
+	while (r >= 0 && *end) {
 		char *name = end;
 		char cut;
 
 		end = strchrnul(name, '/');
 		cut = *end;
 		*end = '\0';
+		ret->name = path + (name - copy);
+		ret->parent_id = ret->id;
+		r = manifest_get(reader, ret->parent_id, name, &row);
+		if (r > 0 && row.state == STATE_FAILED &&
+		    row.execution == e->execution)
+			ret->covered = true;
 		/* `copy` is cut behind this name: it is the path so far. */
-		r = manifest_directory(reader, id, name, copy, &id);
+		if (r >= 0)
+			r = manifest_directory(reader, ret->parent_id, name,
+					       copy, &ret->id);
 		*end = cut;
 		if (cut)
 			end++;
 	}
-	*ret_id = id;
-	return r;
+	return r < 0 ? r : 0;
+}
+
+/* A root for another visit of directory `path`; NULL when one of the sides
+ * has no such directory (any more). */
+static struct dirnode *node_of(struct engine *e, const char *path,
+			       const struct place *place)
+{
+	struct handle *handle[SIDES];
+	struct attr attr[SIDES];
+	struct dirnode *d = NULL;
+
+	for (int side = 0; side < SIDES; side++)
+		handle[side] = find(e, (enum side)side, path, &attr[side]);
+	if (handle[SOURCE] && handle[DESTINATION])
+		d = dirnode_new(NULL, place->name, handle[SOURCE],
+				handle[DESTINATION]);
+	if (!d) {
+		free(handle[SOURCE]);
+		free(handle[DESTINATION]);
+		return NULL;
+	}
+	d->path = strdup(path);
+	if (!d->path)
+		return dirnode_free(d);
+	d->id = place->id;
+	d->parent_id = place->parent_id;
+	d->attr[SOURCE] = attr[SOURCE];
+	d->attr[DESTINATION] = attr[DESTINATION];
+	d->shallow = true;
+	/* The first visit has recorded it, and left its attributes as they
+	 * should be or failed. */
+	d->recorded = *place->name != '\0';
+	atomic_store(&d->touched, true);
+	return d;
 }
 
 static void revisit(struct engine *e, struct manifest_reader *reader,
 		    const char *path)
 {
-	struct handle *handle[SIDES];
-	struct attr attr[SIDES];
-	struct dirnode *d = NULL;
-	uint64_t id;
+	struct place place;
+	struct dirnode *d;
 
-	for (int side = 0; side < SIDES; side++)
-		handle[side] = find(e, (enum side)side, path, &attr[side]);
-	if (handle[SOURCE] && handle[DESTINATION] &&
-	    find_id(reader, path, &id) == 0)
-		d = dirnode_new(NULL, NULL, handle[SOURCE],
-				handle[DESTINATION]);
-	if (d)
-		d->path = strdup(path);
-	if (!d || !d->path) {
-		/* Its entries stay failed. */
-		if (d) {
-			dirnode_free(d);
-		} else {
-			free(handle[SOURCE]);
-			free(handle[DESTINATION]);
-		}
+	if (find_place(e, reader, path, &place) < 0) {
 		engine_count(e, COUNT_FAILED, 1);
 		return;
 	}
-	d->id = id;
-	d->attr[SOURCE] = attr[SOURCE];
-	d->attr[DESTINATION] = attr[DESTINATION];
-	d->shallow = true;
-	engine_push_root(e, d);
+	if (place.covered)
+		return;
+	d = node_of(e, path, &place);
+	if (d)
+		engine_push_root(e, d);
+	else
+		engine_count(e, COUNT_FAILED, 1); /* its entries stay failed */
 }
 
 void retry_failed(struct engine *e)
@@ -169,19 +210,42 @@ static int note_orphan(const char *path, const struct manifest_partial *p,
 	return s->paths[s->count++] ? 0 : -ENOMEM;
 }
 
-static void remove_orphan(struct engine *e, const char *path,
-			  const struct manifest_partial *p)
+/*
+ * Removes one; its directory is visited once more, so that it gets its times
+ * back. Where the source has no such directory, only its row is taken back.
+ */
+static void remove_orphan(struct engine *e, struct manifest_reader *reader,
+			  const char *path, const struct manifest_partial *p)
 {
+	struct withdraw w = {.engine = e};
+	struct volume_remove item = {.name = p->temp_name};
+	CLEANUP_FREE struct handle *dir = NULL;
+	struct place place;
+	struct dirnode *d;
 	struct attr attr;
-	CLEANUP_FREE struct handle *dir = find(e, DESTINATION, path, &attr);
-	struct volume_remove item = {.dir = dir, .name = p->temp_name};
 
-	if (dir && tempname_is_ours(p->temp_name)) {
-		volume_run(e->volume[DESTINATION], VOLUME_REMOVE, &item, 1);
-		if (item.result == 0)
-			engine_count(e, COUNT_SWEPT, 1);
+	if (find_place(e, reader, path, &place) < 0)
+		return;
+	d = node_of(e, path, &place);
+	if (d) {
+		item.dir = d->handle[DESTINATION];
+		withdraw_directory(&w, d);
+	} else {
+		item.dir = dir = find(e, DESTINATION, path, &attr);
+		manifest_drop(e->manifest, place.parent_id, place.name);
+		manifest_flush(e->manifest);
 	}
-	manifest_drop_partial(e->manifest, p->directory, p->name);
+	if (item.dir && tempname_is_ours(p->temp_name) &&
+	    withdraw_commit(&w) == 0)
+		volume_run(e->volume[DESTINATION], VOLUME_REMOVE, &item, 1);
+	else
+		item.result = -ENOENT;
+	if (item.result == 0)
+		engine_count(e, COUNT_SWEPT, 1);
+	if (!engine_is_stopping(e))
+		manifest_drop_partial(e->manifest, p->directory, p->name);
+	if (d)
+		engine_push_root(e, d);
 }
 
 void retry_sweep_partials(struct engine *e)
@@ -194,13 +258,18 @@ void retry_sweep_partials(struct engine *e)
 	reader = manifest_reader_new(e->manifest);
 	if (!reader)
 		return;
-	/* A run that ended well has dropped those it finished or gave up. */
+	/* A run that went well has dropped those it finished or gave up. */
 	manifest_each_partial(reader, note_orphan, &s);
-	manifest_reader_free(reader);
+	if (s.count > 0)
+		atomic_store(&e->phase, ENGINE_RETRYING);
 	for (size_t i = 0; i < s.count; i++) {
-		remove_orphan(e, s.paths[i], &s.partials[i]);
+		/* One at a time: two may lie in one directory. */
+		if (!engine_is_stopping(e))
+			remove_orphan(e, reader, s.paths[i], &s.partials[i]);
+		finish_wait(e);
 		free(s.paths[i]);
 	}
+	manifest_reader_free(reader);
 	free(s.partials);
 	free(s.paths);
 }

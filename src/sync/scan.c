@@ -36,18 +36,13 @@ void scan_fail_directory(struct scanner *s, struct dirnode *d, int error,
 {
 	if (engine_stops_for(s->engine, error, side))
 		return;
-	/* The root has no row of its own: its failure ends the run. */
+	/* Without the root there is nothing to do. */
 	if (!d->parent && !d->path) {
 		engine_stop(s->engine, error, side);
 		return;
 	}
-	atomic_store(&d->error, error);
-	if (d->parent)
-		complete_record_failure(s->engine, d->parent, d->name,
-					&d->attr[SOURCE], error, PHASE_LIST,
-					side);
-	else
-		engine_count(s->engine, COUNT_FAILED, 1);
+	d->error = error;
+	d->error_side = side;
 }
 
 static int compare_names(const void *a, const void *b)

@@ -56,7 +56,8 @@ void scan_enter(struct scanner *s, struct subdirectory *subs, size_t count);
 /* Says in a dry run that a directory would be made. */
 void scan_print_directory(const struct dirnode *d, const char *name);
 
-/* Records that the directory at hand could not be listed. */
+/* The directory at hand could not be listed: the finisher records it, behind
+ * all that may take the directory's row back. */
 void scan_fail_directory(struct scanner *s, struct dirnode *d, int error,
 			 enum side side);
 

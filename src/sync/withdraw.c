@@ -17,7 +17,7 @@ void withdraw_directory(struct withdraw *w, struct dirnode *d)
 		return;
 	/* Two threads may both drop it: each waits for its own commit. */
 	w->directory = d;
-	note(w, manifest_drop(w->engine->manifest, d->parent->id, d->name));
+	note(w, manifest_drop(w->engine->manifest, d->parent_id, d->name));
 }
 
 void withdraw_name(struct withdraw *w, struct dirnode *d, const char *name)
