@@ -163,6 +163,10 @@ bool reply_has_next(const struct reply *r);
  * kind or mode that the server does not take for this operation. */
 bool reply_refused_stateid(const struct reply *r);
 
+/* True when a listing cannot go on because its verifier is not good any more
+ * (NFS4ERR_NOT_SAME). */
+bool reply_is_not_same(const struct reply *r);
+
 /* Operations of whose results nothing but the status is wanted. */
 int reply_putfh(struct reply *r);
 int reply_putrootfh(struct reply *r);

@@ -74,6 +74,11 @@ bool reply_refused_stateid(const struct reply *r)
 	       r->failed_status == NFS4ERR_STALE_CLIENTID;
 }
 
+bool reply_is_not_same(const struct reply *r)
+{
+	return r->failed_status == NFS4ERR_NOT_SAME;
+}
+
 static void skip_change_info(struct xdr_in *x)
 {
 	xdr_get_bool(x); /* atomic */

@@ -470,9 +470,7 @@ static int close_decode(struct reply *r, void *item, const void *previous,
 	if (!error && !work->shared)
 		error = reply_close(r);
 	/* Gone is as good as closed: the open, or the file itself. */
-	if (error == -ESTALE && !batch_is_passing(r))
-		return 0;
-	return error;
+	return error == -ESTALE || reply_refused_stateid(r) ? 0 : error;
 }
 
 static void close_done(struct v4_work *work)

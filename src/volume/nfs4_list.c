@@ -8,7 +8,7 @@
  * NFS4ERR_TOOSMALL: not one entry fits; the page is doubled up to the whole
  * reply. NFS4ERR_NOT_SAME: the verifier changed, yet the cookie may still be
  * good, and it is tried once with no verifier, which servers that need none
- * accept. NFS4ERR_BAD_COOKIE is the item's result (-EAGAIN): going on is not
+ * accept. NFS4ERR_BAD_COOKIE is the item's result (-EIO): going on is not
  * possible, and starting anew is the caller's decision, who has seen entries.
  */
 #include <errno.h>
@@ -155,7 +155,7 @@ static int get_page(struct reply *r, struct volume_list *list)
 }
 
 /* What an error of READDIR leads to. */
-static int list_failed(struct list_work *work, int error)
+static int list_failed(const struct reply *r, struct list_work *work, int error)
 {
 	const struct volume_list *list = work->head.item;
 	size_t room = page_room(work->head.v);
@@ -165,7 +165,7 @@ static int list_failed(struct list_work *work, int error)
 		    2 * work->max_bytes < room ? 2 * work->max_bytes : room;
 		return -ERESTART;
 	}
-	if (error == -EAGAIN && list->verifier != 0 && !work->no_verifier) {
+	if (reply_is_not_same(r) && list->verifier != 0 && !work->no_verifier) {
 		work->no_verifier = true;
 		return -ERESTART;
 	}
@@ -185,7 +185,8 @@ static int list_decode(struct reply *r, void *item, const void *previous,
 		return error;
 	error = reply_readdir(r, &list->ret_verifier);
 	if (error)
-		return batch_is_passing(r) ? error : list_failed(work, error);
+		return batch_is_passing(r) ? error
+					   : list_failed(r, work, error);
 	forget_entries(list);
 	error = get_page(r, list);
 	if (error)

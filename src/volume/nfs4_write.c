@@ -78,7 +78,7 @@ struct write_work {
 	struct stateid stateid; /* of its open */
 	unsigned refused;       /* how often the stateid was */
 	bool guarded;           /* encoded with GUARDED */
-	bool is_made; /* an OPEN of it went well */
+	bool is_made;           /* an OPEN of it went well */
 
 	/* The writes of the round that is under way, when not by WHOLE. */
 	struct extent pieces[PIECES_MAX];
