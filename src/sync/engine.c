@@ -26,13 +26,18 @@
 #include "sync/state.h"
 #include "sync/summary.h"
 
-/* Bytes of file data in memory at once, over all lanes. */
-#define BUDGET_BYTES (96 * 1024 * 1024)
+/* Bytes of small files' data in memory at once, over all lanes. */
+#define BUDGET_BYTES (48 * 1024 * 1024)
 
 /* Batches that wait between scanners and lanes. */
 #define QUEUE_MAX 128
 
-#define LANES_MAX    128
+#define LANES_MAX 128
+
+/* Large files at once. Each holds the ranges in flight of both sides: at most
+ * twice WINDOW_MAX of ranges.c in MiB, so 128 MiB together. */
+#define LARGE_LANES 4
+
 #define SCANNERS_MIN 2
 #define SCANNERS_MAX 12
 
@@ -63,8 +68,9 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 	e->work_items =
 	    volume_get_info(e->volume[DESTINATION])->whole_items ?: 1;
 	e->work = queue_new(QUEUE_MAX);
+	e->large = queue_new(QUEUE_MAX);
 	e->budget = budget_new(BUDGET_BYTES);
-	r = e->work && e->budget ? 0 : -ENOMEM;
+	r = e->work && e->large && e->budget ? 0 : -ENOMEM;
 	if (r == 0)
 		r = dirstack_new(e->spill_directory, &e->stack);
 	if (r == 0)
@@ -83,6 +89,7 @@ struct engine *engine_free(struct engine *e)
 		return NULL;
 	dirstack_free(e->stack);
 	queue_free(e->work);
+	queue_free(e->large);
 	budget_free(e->budget);
 	links_free(e->links);
 	free(e->partials);
@@ -310,14 +317,18 @@ static int run_threads(struct engine *e)
 {
 	unsigned count = lane_count(e);
 	struct scanners *scanners = NULL;
-	struct lanes *lanes = NULL;
+	struct lanes *lanes = NULL, *large = NULL;
 	pthread_t finisher;
 	int r;
 
 	r = finish_start(e, &finisher);
 	if (r < 0)
 		return r;
-	r = lane_start(e, count, &lanes);
+	r = lane_start(e, e->work, count, &lanes);
+	if (r == 0)
+		r = lane_start(e, e->large,
+			       count < LARGE_LANES ? count : LARGE_LANES,
+			       &large);
 	if (r == 0)
 		r = scan_start(e, scanner_count(count), &scanners);
 	if (r == 0)
@@ -326,7 +337,9 @@ static int run_threads(struct engine *e)
 	dirstack_close(e->stack);
 	scan_join(scanners);
 	queue_close(e->work);
+	queue_close(e->large);
 	lane_join(lanes);
+	lane_join(large);
 	finish_join(e, finisher);
 	return r;
 }

@@ -89,7 +89,7 @@ static void *lane_main(void *arg)
 	struct item *i;
 
 	pthread_setname_np(pthread_self(), "lane");
-	while ((w = queue_pop(l->engine->work))) {
+	while ((w = queue_pop(l->queue))) {
 		if (engine_is_stopping(l->engine))
 			while ((i = work_take(w)))
 				complete_abandoned(l->engine, i);
@@ -102,7 +102,8 @@ static void *lane_main(void *arg)
 	return NULL;
 }
 
-int lane_start(struct engine *e, unsigned count, struct lanes **ret)
+int lane_start(struct engine *e, struct queue *queue, unsigned count,
+	       struct lanes **ret)
 {
 	struct lanes *l = calloc(1, sizeof(*l) + count * sizeof(l->lane[0]));
 	pthread_attr_t attr;
@@ -115,6 +116,7 @@ int lane_start(struct engine *e, unsigned count, struct lanes **ret)
 		struct lane *lane = &l->lane[l->count];
 
 		lane->engine = e;
+		lane->queue = queue;
 		TAILQ_INIT(&lane->released);
 		if (pthread_create(&lane->thread, &attr, lane_main, lane) != 0)
 			break;

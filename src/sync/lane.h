@@ -2,6 +2,10 @@
 /*
  * lane - the lanes: threads that carry work from side to side.
  *
+ * Large files have lanes of their own: few, since each has many ranges in
+ * flight and holds them in memory; and so that small files never wait behind
+ * them.
+ *
  * Thread rule: lane_start() and lane_join() from the engine's thread; a
  * struct lane belongs to its thread.
  */
@@ -15,18 +19,22 @@
 struct engine;
 struct lanes;
 struct manifest_reader;
+struct queue;
 
 struct lane {
 	struct engine *engine;
+	struct queue *queue; /* where its work comes from */
 	pthread_t thread;
 	struct manifest_reader *reader; /* made when first needed */
 	struct item_list released; /* names whose hard link group moved on */
 };
 
-/* Starts `count` lanes. 0 or negative errno. */
-int lane_start(struct engine *e, unsigned count, struct lanes **ret);
+/* Starts `count` lanes that take their work from `queue`. 0 or negative
+ * errno. */
+int lane_start(struct engine *e, struct queue *queue, unsigned count,
+	       struct lanes **ret);
 
-/* Waits until they ended, which they do once the queue of work is closed and
+/* Waits until they ended, which they do once their queue is closed and
  * empty. NULL is let through. */
 struct lanes *lane_join(struct lanes *l);
 

@@ -22,7 +22,7 @@
 #include "volume/volume.h"
 
 #define WINDOW_MIN 8
-#define WINDOW_MAX 32
+#define WINDOW_MAX 16
 
 /* The most parts a range can have: each has a hole before it. */
 #define PARTS_MAX (VOLUME_RANGE / EXTENT_HOLE + 1)

@@ -22,15 +22,16 @@
 
 static void flush_kind(struct scanner *s, enum work_kind kind)
 {
+	struct engine *e = s->engine;
 	struct work *w = steal(s->open[kind]);
 	struct item *i;
 
 	if (!w)
 		return;
-	if (queue_push(s->engine->work, w) == 0)
+	if (queue_push(kind == WORK_LARGE ? e->large : e->work, w) == 0)
 		return;
 	while ((i = work_take(w)))
-		complete_abandoned(s->engine, i);
+		complete_abandoned(e, i);
 	work_free(w);
 }
 

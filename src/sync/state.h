@@ -62,9 +62,10 @@ struct engine {
 
 	/* Scan to lanes. */
 	struct dirstack *stack;
-	struct queue *work;    /* struct work */
+	struct queue *work;    /* struct work, all kinds but .. */
+	struct queue *large;   /* .. WORK_LARGE, which has lanes of its own */
 	unsigned work_items;   /* small files in one work */
-	struct budget *budget; /* bytes of file data in memory */
+	struct budget *budget; /* bytes of small files' data in memory */
 	struct links *links;
 	char (
 	    *partials)[TEMPNAME_SIZE]; /* temporary names to be kept, sorted */
