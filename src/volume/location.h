@@ -5,13 +5,14 @@
  *   host:/path                              NFSv4.1, port 2049
  *   nfs://host[:port]/path[?opt=value&..]   the same, with options
  *   [2001:db8::1]:/path, nfs://[::1]:2050/  IPv6 literals in brackets
- *   /local/dir, ./dir                       a local directory
+ *   /local/dir, ./dir, ../dir, ., ..        a local directory
  *
  * In an nfs:// URL, path and values are percent-decoded (a decoded NUL or
  * '/' in a name is refused); in host:/path they are taken as written. A
- * leading "./" or "/" makes it a local directory; anything else that has no
- * ":/" is refused in words, so that a forgotten host never becomes a local
- * directory by chance.
+ * leading "./", "../" or "/" makes it a local directory; anything else that
+ * has no ":/" is refused in words, so that a forgotten host never becomes a
+ * local directory by chance. A relative path is taken from the working
+ * directory at the time of parsing.
  *
  * Options: vers=4.1 (others are refused: which backend will serve them),
  * conns=N 1..16, uid=N, gid=N (AUTH_SYS credentials; default: the caller's),
@@ -32,13 +33,13 @@ enum location_kind {
 
 struct location {
 	enum location_kind kind;
-	char *text;	  /* canonical: equal text, equal volume */
-	char *host;	  /* NFS: name or address without brackets */
-	char *path;	  /* starts with '/'; no trailing '/', no "//", "." */
-	uint16_t port;	  /* NFS: 2049 unless written */
-	unsigned conns;	  /* 0: chosen by the round trip */
+	char *text; /* canonical, without options: equal text, equal volume */
+	char *host; /* NFS: name or address without brackets */
+	char *path; /* starts with '/'; no trailing '/', no "//", "." */
+	uint16_t port;       /* NFS: 2049 unless written */
+	unsigned conns;      /* 0: chosen by the round trip */
 	unsigned deadline_s; /* 0: the default */
-	int64_t uid;	  /* -1: the caller's */
+	int64_t uid;         /* -1: the caller's */
 	int64_t gid;
 };
 

@@ -16,7 +16,8 @@
  * Results: `result` of each item is 0 or a negative errno. Beside the plain
  * ones (-ENOENT, -EEXIST, -EACCES, -EPERM, -ENOSPC, -EDQUOT, -EROFS,
  * -ENAMETOOLONG, -ENOTDIR, -EISDIR, -ENOTEMPTY, -EMLINK, -EFBIG, -EIO):
- *   -ESTALE      the handle's object is gone
+ *   -ESTALE      the handle's object is gone; in a local directory also:
+ *                something took its path, or a directory above it was renamed
  *   -ENOTCONN    the side cannot be reached any more (deadline passed)
  *   -ECANCELED   volume_cancel() was called
  *   -EOPNOTSUPP  the server cannot do it
@@ -51,23 +52,23 @@ struct volume_file;
 #define VOLUME_RANGE (1024 * 1024)
 
 enum volume_verb {
-	VOLUME_LIST,	  /* struct volume_list */
-	VOLUME_LOOKUP,	  /* struct volume_lookup */
-	VOLUME_GETATTR,	  /* struct volume_getattr */
-	VOLUME_READLINK,  /* struct volume_readlink */
+	VOLUME_LIST,        /* struct volume_list */
+	VOLUME_LOOKUP,      /* struct volume_lookup */
+	VOLUME_GETATTR,     /* struct volume_getattr */
+	VOLUME_READLINK,    /* struct volume_readlink */
 	VOLUME_READ_WHOLE,  /* struct volume_read_whole */
 	VOLUME_WRITE_WHOLE, /* struct volume_write_whole */
-	VOLUME_MAKE,	  /* struct volume_make */
-	VOLUME_LINK,	  /* struct volume_link */
-	VOLUME_SETATTR,	  /* struct volume_setattr */
-	VOLUME_REMOVE,	  /* struct volume_remove */
-	VOLUME_RENAME,	  /* struct volume_rename */
-	VOLUME_READ,	  /* struct volume_read */
-	VOLUME_OPEN,	  /* struct volume_open */
-	VOLUME_WRITE,	  /* struct volume_write */
-	VOLUME_COMMIT,	  /* struct volume_commit */
-	VOLUME_CLOSE,	  /* struct volume_close */
-	VOLUME_STATFS,	  /* struct volume_statfs */
+	VOLUME_MAKE,        /* struct volume_make */
+	VOLUME_LINK,        /* struct volume_link */
+	VOLUME_SETATTR,     /* struct volume_setattr */
+	VOLUME_REMOVE,      /* struct volume_remove */
+	VOLUME_RENAME,      /* struct volume_rename */
+	VOLUME_READ,        /* struct volume_read */
+	VOLUME_OPEN,        /* struct volume_open */
+	VOLUME_WRITE,       /* struct volume_write */
+	VOLUME_COMMIT,      /* struct volume_commit */
+	VOLUME_CLOSE,       /* struct volume_close */
+	VOLUME_STATFS,      /* struct volume_statfs */
 	VOLUME_VERBS,
 };
 
@@ -261,7 +262,7 @@ struct volume_write {
 	struct volume_file *file;
 	uint64_t offset;
 	const uint8_t *data;
-	size_t len; /* at most VOLUME_RANGE */
+	size_t len;        /* at most VOLUME_RANGE */
 	struct blob *blob; /* that holds data, or NULL; borrowed */
 	int result;
 	uint64_t ret_verifier;
@@ -298,11 +299,11 @@ struct volume_call {
 
 /* Facts about a volume that do not change while it is open. */
 struct volume_info {
-	const char *location;	/* as the user would write it; for messages */
+	const char *location; /* as the user would write it; for messages */
 	const struct handle *root;
 	struct attr root_attr;
-	int64_t rtt_ns;	 /* measured at open; 0 for a local directory */
-	unsigned depth;	 /* calls worth having in flight at once */
+	int64_t rtt_ns;       /* measured at open; 0 for a local directory */
+	unsigned depth;       /* calls worth having in flight at once */
 	unsigned whole_items; /* small files worth having in one call */
 };
 
