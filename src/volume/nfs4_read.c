@@ -171,6 +171,13 @@ static int read_failed(struct reply *r, struct read_work *work, int error,
 		work->by_open = true;
 		return -ERESTART;
 	}
+	/* A server may be short of what a read without an open costs it
+	 * (ganesha keeps each such file open, and answers NFS4ERR_IO when it
+	 * has no file descriptor left). If not, the error comes again. */
+	if (!opened && error == -EIO) {
+		work->by_open = true;
+		return -ERESTART;
+	}
 	if (!opened)
 		return error;
 	/* The open's state is one with that of others who read the file: a
