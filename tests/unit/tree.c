@@ -30,7 +30,9 @@ static void must(bool good, const char *what, const char *path)
 
 static const char *join(char *at, const char *root, const char *path)
 {
-	snprintf(at, PATH_ROOM, "%s/%s", root, path);
+	int n = snprintf(at, PATH_ROOM, "%s/%s", root, path);
+
+	assert_true(n > 0 && n < PATH_ROOM);
 	return at;
 }
 
@@ -308,7 +310,7 @@ static void compare_entry(struct comparison *c, const char *path)
 /* The names of side `from`: those that both have are compared (once). */
 static void compare_names(struct comparison *c, const char *path, int from)
 {
-	char at[PATH_ROOM], below[2 * PATH_ROOM];
+	char at[PATH_ROOM], below[PATH_ROOM];
 	DIR *dir = opendir(join(at, c->root[from], path));
 	const struct dirent *d;
 	bool shared;
@@ -317,8 +319,8 @@ static void compare_names(struct comparison *c, const char *path, int from)
 	while ((d = readdir(dir))) {
 		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
 			continue;
-		snprintf(below, PATH_ROOM, "%s%s%s", path, *path ? "/" : "",
-			 d->d_name);
+		assert_true(snprintf(below, PATH_ROOM, "%s%s%s", path,
+				     *path ? "/" : "", d->d_name) < PATH_ROOM);
 		shared = tree_exists(c->root[1 - from], below);
 		if (shared && from == 0)
 			compare_entry(c, below);
