@@ -38,6 +38,16 @@ size_t escape_utf8_length(const char *s)
 	return len;
 }
 
+/* True for the characters that terminals obey: C0, DEL and, as two bytes of
+ * UTF-8, C1 (U+009B begins an escape sequence as ESC [ does). */
+static bool is_control(const char *s)
+{
+	const uint8_t *b = (const uint8_t *)s;
+
+	return b[0] < ' ' || b[0] == 0x7f ||
+	       (b[0] == 0xc2 && b[1] >= 0x80 && b[1] <= 0x9f);
+}
+
 char *escape_name(const char *s)
 {
 	char *text = malloc(4 * strlen(s) + 1);
@@ -52,7 +62,8 @@ char *escape_name(const char *s)
 			*to++ = '\\';
 			*to++ = *s == '\n' ? 'n' : *s == '\t' ? 't' : '\\';
 			s++;
-		} else if (len == 0 || (uint8_t)*s < ' ' || *s == 0x7f) {
+		} else if (len == 0 || is_control(s)) {
+			/* Of two bytes the second comes next, by itself. */
 			to += sprintf(to, "\\%03o", (uint8_t)*s++);
 		} else {
 			to = mempcpy(to, s, len);
@@ -80,8 +91,10 @@ char *escape_json(const char *s)
 		} else if (len == 0) {
 			to = mempcpy(to, "\\ufffd", 6);
 			s++;
-		} else if ((uint8_t)*s < ' ' || *s == 0x7f) {
-			to += sprintf(to, "\\u%04x", (uint8_t)*s++);
+		} else if (is_control(s)) {
+			/* Both bytes of C1: the second one is the character. */
+			to += sprintf(to, "\\u%04x", (uint8_t)s[len - 1]);
+			s += len;
 		} else {
 			to = mempcpy(to, s, len);
 			s += len;

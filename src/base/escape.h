@@ -12,8 +12,8 @@
 
 /*
  * `s` with what could damage a terminal or a line-based report written as
- * \n, \t, \\ or \ooo (octal): control bytes, the backslash, bytes that are not
- * UTF-8. Heap, the caller's; NULL when out of memory.
+ * \n, \t, \\ or \ooo (octal): control characters, the backslash, bytes that
+ * are not UTF-8. Heap, the caller's; NULL when out of memory.
  */
 char *escape_name(const char *s);
 
