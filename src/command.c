@@ -137,18 +137,46 @@ static enum exit_status open_task(struct session *s)
 	return EXIT_USAGE;
 }
 
+struct opening {
+	struct session *session;
+	enum side side;
+	int result;
+	char error[ERROR_SIZE];
+};
+
+static void *open_volume(void *arg)
+{
+	struct opening *o = arg;
+
+	o->result = volume_open_location(o->session->location[o->side],
+					 &o->session->volume[o->side], o->error,
+					 sizeof(o->error));
+	return NULL;
+}
+
+/* Both sides at the same time: each takes some round trips. */
 static enum exit_status open_volumes(struct session *s)
 {
-	char error[ERROR_SIZE];
+	struct opening open[SIDES] = {
+	    {.session = s, .side = SOURCE},
+	    {.session = s, .side = DESTINATION},
+	};
+	pthread_t thread;
+	bool threaded =
+	    pthread_create(&thread, NULL, open_volume, &open[SOURCE]) == 0;
 
-	for (int side = 0; side < SIDES; side++) {
-		if (volume_open_location(s->location[side], &s->volume[side],
-					 error, sizeof(error)) < 0) {
-			log_error("%s: %s", side_name((enum side)side), error);
-			return EXIT_UNREACHABLE;
-		}
-	}
-	return EXIT_DONE;
+	open_volume(&open[DESTINATION]);
+	if (threaded)
+		pthread_join(thread, NULL);
+	else
+		open_volume(&open[SOURCE]);
+	for (int side = 0; side < SIDES; side++)
+		if (open[side].result < 0)
+			log_error("%s: %s", side_name((enum side)side),
+				  open[side].error);
+	return open[SOURCE].result < 0 || open[DESTINATION].result < 0
+		   ? EXIT_UNREACHABLE
+		   : EXIT_DONE;
 }
 
 static enum exit_status open_manifest(struct session *s)

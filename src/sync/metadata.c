@@ -93,101 +93,89 @@ uint32_t metadata_skipped(const struct engine *e, const struct attr *source,
 	return flags;
 }
 
-/* Whether `set` may be set on the probe's file: 0, or why not. A server that
- * squashes may say yes and keep its own owner all the same. */
-static int try_set(struct engine *e, const struct handle *handle,
-		   struct attr_set set)
-{
-	struct volume_setattr item = {.handle = handle, .set = set};
+/* An owner that is nobody's: not ours, nor what a server squashes to. */
+#define PROBE_ID 2147480001u
 
-	volume_run(e->volume[DESTINATION], VOLUME_SETATTR, &item, 1);
-	if (item.result == 0 &&
-	    (((set.which & ATTR_SET_UID) && item.ret_attr.uid != set.uid) ||
-	     ((set.which & ATTR_SET_GID) && item.ret_attr.gid != set.gid)))
-		return -EPERM;
-	return item.result;
-}
+/* What the probe makes: all in one request. */
+enum probe {
+	PROBE_PLAIN, /* whom the server takes us for */
+	PROBE_UID,
+	PROBE_GID,
+	PROBE_LINK, /* a symlink with a time */
+	PROBES,
+};
 
 static bool is_denied(int error)
 {
 	return error == -EPERM || error == -EACCES || error == -EINVAL;
 }
 
-static void probe_owner(struct engine *e, const struct volume_open *file)
+/* What was made, or why not. A server that squashes may say yes and keep its
+ * own owner all the same; some take the times of a symlink and drop them. */
+static void judge_probes(struct engine *e, const struct volume_make *m)
 {
-	const struct attr *a = &file->ret_attr;
-	int r;
+	const struct attr *gid = &m[PROBE_GID].ret_attr;
+	const struct attr *uid = &m[PROBE_UID].ret_attr;
+	const struct attr *link = &m[PROBE_LINK].ret_attr;
 
-	r = try_set(
-	    e, file->ret_handle,
-	    (struct attr_set){.which = ATTR_SET_GID, .gid = a->gid + 1});
-	if (is_denied(r))
-		e->denied |= ATTR_SET_GID;
-	r = try_set(
-	    e, file->ret_handle,
-	    (struct attr_set){.which = ATTR_SET_UID, .uid = a->uid + 1});
-	if (is_denied(r))
+	if (m[PROBE_UID].result == 0 ? uid->uid != PROBE_ID
+				     : is_denied(m[PROBE_UID].result))
 		e->denied |= ATTR_SET_UID;
+	if (m[PROBE_GID].result == 0 ? gid->gid != PROBE_ID
+				     : is_denied(m[PROBE_GID].result))
+		e->denied |= ATTR_SET_GID;
+	e->link_times_denied = m[PROBE_LINK].result == 0
+				   ? link->mtime_ns != NS_PER_S
+				   : is_denied(m[PROBE_LINK].result);
 	e->denied &= e->preserve;
 	e->preserve &= ~e->denied;
+}
+
+static void say_denied(const struct engine *e, const struct attr *ours)
+{
+	const char *what = e->denied == ATTR_SET_GID   ? "the group"
+			   : e->denied == ATTR_SET_UID ? "the owner"
+						       : "owner and group";
+
 	if (e->denied)
 		log_warning("destination: %s cannot be set, the server does "
 			    "not let this user (it sees us as %u:%u): such "
 			    "entries are counted as skipped metadata; run as "
 			    "root without squashing, or use --no-owner",
-			    e->denied == ATTR_SET_GID   ? "the group"
-			    : e->denied == ATTR_SET_UID ? "the owner"
-							: "owner and group",
-			    a->uid, a->gid);
-}
-
-/* Some servers take the times of a symlink and drop them. */
-static void probe_link_times(struct engine *e)
-{
-	struct volume *v = e->volume[DESTINATION];
-	char name[TEMPNAME_SIZE];
-	struct volume_make link = {
-	    .dir = volume_get_info(v)->root,
-	    .name = name,
-	    .type = ENTRY_SYMLINK,
-	    .target = "probe",
-	    .set = {.which = ATTR_SET_MTIME, .mtime_ns = NS_PER_S}};
-	struct volume_remove gone = {.dir = link.dir, .name = name};
-
-	tempname_next(&e->tempname, name);
-	volume_run(v, VOLUME_MAKE, &link, 1);
-	e->link_times_denied = link.result == 0
-				   ? link.ret_attr.mtime_ns != link.set.mtime_ns
-				   : is_denied(link.result);
-	volume_run(v, VOLUME_REMOVE, &gone, 1);
-	volume_items_done(VOLUME_MAKE, &link, 1);
+			    what, ours->uid, ours->gid);
 }
 
 int metadata_probe(struct engine *e)
 {
 	struct volume *v = e->volume[DESTINATION];
-	char name[TEMPNAME_SIZE];
-	struct volume_open file = {
-	    .dir = volume_get_info(v)->root, .name = name, .create = true};
-	struct volume_close end = {0};
-	struct volume_remove gone = {.dir = file.dir, .name = name};
+	const struct handle *root = volume_get_info(v)->root;
+	struct volume_make make[PROBES];
+	struct volume_remove gone[PROBES];
+	char name[PROBES][TEMPNAME_SIZE];
+	int r;
 
-	tempname_next(&e->tempname, name);
-	volume_run(v, VOLUME_OPEN, &file, 1);
-	if (file.result < 0) {
-		/* A root that takes no files may have directories that do. */
-		if (file.result == -EACCES || file.result == -EPERM)
-			return 0;
-		return file.result;
+	for (int i = 0; i < PROBES; i++) {
+		tempname_next(&e->tempname, name[i]);
+		make[i] = (struct volume_make){
+		    .dir = root, .name = name[i], .type = ENTRY_FIFO};
+		gone[i] = (struct volume_remove){.dir = root, .name = name[i]};
 	}
-	if (e->preserve & ATTR_SET_OWNER)
-		probe_owner(e, &file);
-	if (e->preserve & ATTR_SET_MTIME)
-		probe_link_times(e);
-	end.file = file.ret_file;
-	file.ret_file = NULL;
-	volume_run(v, VOLUME_CLOSE, &end, 1);
-	volume_run(v, VOLUME_REMOVE, &gone, 1);
-	volume_items_done(VOLUME_OPEN, &file, 1);
-	return 0;
+	make[PROBE_UID].set =
+	    (struct attr_set){.which = ATTR_SET_UID, .uid = PROBE_ID};
+	make[PROBE_GID].set =
+	    (struct attr_set){.which = ATTR_SET_GID, .gid = PROBE_ID};
+	make[PROBE_LINK].type = ENTRY_SYMLINK;
+	make[PROBE_LINK].target = "probe";
+	make[PROBE_LINK].set =
+	    (struct attr_set){.which = ATTR_SET_MTIME, .mtime_ns = NS_PER_S};
+	volume_run(v, VOLUME_MAKE, make, PROBES);
+	r = make[PROBE_PLAIN].result;
+	if (r == 0) {
+		judge_probes(e, make);
+		say_denied(e, &make[PROBE_PLAIN].ret_attr);
+	}
+	volume_run(v, VOLUME_REMOVE, gone, PROBES);
+	volume_items_done(VOLUME_MAKE, make, PROBES);
+	/* A root that takes no entries may have directories that do. */
+	return is_denied(r) || r == -EOPNOTSUPP ? 0 : r;
 }

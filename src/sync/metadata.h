@@ -40,7 +40,7 @@ uint32_t metadata_skipped(const struct engine *e, const struct attr *source,
 			  const struct attr *have);
 
 /*
- * Finds out once, with a file and a symlink of its own on the destination,
+ * Finds out once, with entries of its own on the destination,
  * whether owner and group may be set there (says so when they may not), and
  * whether symlinks keep their times. 0, or a negative errno when the
  * destination cannot be written at all.
