@@ -76,6 +76,7 @@ static void release_group(struct engine *e, struct item *i,
 	    .handle = i->handle[DESTINATION],
 	    .fileid = i->attr[DESTINATION].fileid,
 	    .state = state,
+	    .flags = i->flags & ROW_UNLINKED,
 	    .has_digest = i->has_digest,
 	    .digest = i->digest,
 	};

@@ -78,6 +78,7 @@ static void linked(struct lane *l, struct name *n, struct volume_link *v)
 	if (n->leader.state == STATE_VERIFIED)
 		engine_count(e, COUNT_VERIFIED, 1);
 	i->attr[DESTINATION] = v->ret_attr;
+	i->flags |= n->leader.flags;
 	i->has_digest = n->leader.has_digest;
 	i->digest = n->leader.digest;
 	complete_done(e, steal(n->item), n->leader.state, &l->released);
@@ -98,6 +99,7 @@ static void already_linked(struct lane *l, struct name *n)
 	struct item *i = steal(n->item);
 
 	engine_count_once(e, COUNT_UNCHANGED, 1);
+	i->flags |= n->leader.flags;
 	i->has_digest = n->leader.has_digest;
 	i->digest = n->leader.digest;
 	i->recorded = false;

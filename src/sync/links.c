@@ -35,6 +35,7 @@ struct links {
 struct record {
 	uint64_t fileid;
 	enum entry_state state;
+	uint32_t flags;
 	bool has_digest;
 	struct digest digest;
 	bool has_handle;
@@ -114,6 +115,7 @@ static int get_done(struct links *l, const struct key *key,
 	memcpy(&rec, bytes, sizeof(rec));
 	*ret = (struct link_leader){.fileid = rec.fileid,
 				    .state = rec.state,
+				    .flags = rec.flags,
 				    .has_digest = rec.has_digest,
 				    .digest = rec.digest};
 	if (rec.has_handle) {
@@ -183,6 +185,7 @@ static int put_done(struct links *l, const struct key *key,
 	memset(&rec, 0, sizeof(rec));
 	rec.fileid = leader->fileid;
 	rec.state = leader->state;
+	rec.flags = leader->flags;
 	rec.has_digest = leader->has_digest;
 	rec.digest = leader->digest;
 	rec.has_handle = leader->handle != NULL;

@@ -35,6 +35,7 @@ struct link_leader {
 	struct handle *handle; /* on the destination; heap, NULL in dry runs */
 	uint64_t fileid;       /* on the destination */
 	enum entry_state state;
+	uint32_t flags; /* ROW_UNLINKED: not the group's first object */
 	bool has_digest;
 	struct digest digest;
 };

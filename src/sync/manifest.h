@@ -49,7 +49,9 @@ enum entry_phase {
 };
 
 /* struct manifest_row.flags */
-#define ROW_UNLINKED 0x1u /* a hard link copied: the link limit was reached */
+#define ROW_UNLINKED                                                           \
+	0x1u              /* a hard link copied, or linked to such a copy: the \
+			   * link limit was reached */
 #define ROW_NO_OWNER 0x2u /* owner or group could not be set */
 #define ROW_NO_MODE  0x4u /* mode could not be set as it is */
 #define ROW_NO_TIMES 0x8u /* times could not be set */

@@ -137,6 +137,7 @@ static void dispatch_link(struct scanner *s, struct item *i,
 	struct link_leader self = {.handle = i->handle[DESTINATION],
 				   .fileid = i->attr[DESTINATION].fileid,
 				   .state = i->old_state,
+				   .flags = i->old_flags & ROW_UNLINKED,
 				   .has_digest = i->has_digest,
 				   .digest = i->digest};
 
@@ -146,11 +147,12 @@ static void dispatch_link(struct scanner *s, struct item *i,
 		i->digest = leader->digest;
 		i->old_state = leader->state;
 		unchanged(s, i, released);
-	} else if (i->plan.action == PLAN_UNCHANGED &&
-		   (i->old_flags & ROW_UNLINKED)) {
-		/* A copy that stands beside its group since the link limit
-		 * was reached: the names after it were linked to it. */
-		if (links_done(e->links, i, &self, released) < 0)
+	} else if (i->plan.action == PLAN_UNCHANGED && i->in_place &&
+		   ((i->old_flags | leader->flags) & ROW_UNLINKED)) {
+		/* The link limit has parted the group: each name stays with
+		 * the object it was given. New names go to the last one. */
+		if (self.flags &&
+		    links_done(e->links, i, &self, released) < 0)
 			engine_stop(e, -EIO, SIDES);
 		unchanged(s, i, released);
 	} else if (e->options.dry_run) {
@@ -290,6 +292,8 @@ static int plan_one(struct scanner *s, struct volume_entry *entry,
 	if (!i)
 		return -ENOMEM;
 	i->recorded = c->recorded && plan_row_holds(&c->row, &i->attr[SOURCE]);
+	i->in_place = i->recorded &&
+		      c->row.destination_fileid == i->attr[DESTINATION].fileid;
 	if (plan.action == PLAN_SKIP)
 		complete_skipped(e, i);
 	else
