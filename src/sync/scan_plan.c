@@ -151,8 +151,7 @@ static void dispatch_link(struct scanner *s, struct item *i,
 		   ((i->old_flags | leader->flags) & ROW_UNLINKED)) {
 		/* The link limit has parted the group: each name stays with
 		 * the object it was given. New names go to the last one. */
-		if (self.flags &&
-		    links_done(e->links, i, &self, released) < 0)
+		if (self.flags && links_done(e->links, i, &self, released) < 0)
 			engine_stop(e, -EIO, SIDES);
 		unchanged(s, i, released);
 	} else if (e->options.dry_run) {
