@@ -51,7 +51,7 @@ measure() {
 	"$method" "$folder"
 	took=$((${EPOCHREALTIME/./} - start))
 	cmp "$(server_export source)/large/file" "$folder/file"
-	((${best[$method]:=took} <= took)) || best[$method]=$took
+	((${best[$method]:=$took} <= took)) || best[$method]=$took
 }
 
 server_start source
