@@ -24,6 +24,11 @@
 #define WINDOW_MIN 8
 #define WINDOW_MAX 16
 
+/* So many bytes behind the last one, a commit is asked for while writing goes
+ * on: the server's disk is then busy from the start, and the commit at the end
+ * waits for little. */
+#define EARLY_COMMIT_BYTES (32 * 1024 * 1024)
+
 /* The most parts a range can have: each has a hole before it. */
 #define PARTS_MAX (VOLUME_RANGE / EXTENT_HOLE + 1)
 
@@ -183,6 +188,10 @@ struct range_writer {
 	int error; /* the first one */
 	bool has_verifier;
 	uint64_t verifier;
+	struct volume_call early_call; /* the early commit, one at a time */
+	struct volume_commit early;
+	bool early_in_flight; /* guarded by the lock, too */
+	size_t uncommitted; /* bytes put since it was asked for; the owner's */
 	unsigned window;
 	struct write_slot slot[];
 };
@@ -234,6 +243,40 @@ static void write_done(struct volume_call *call)
 	pthread_mutex_unlock(&w->lock);
 }
 
+static void early_done(struct volume_call *call)
+{
+	struct range_writer *w = call->user;
+
+	pthread_mutex_lock(&w->lock);
+	note_write(w, w->early.result, w->early.ret_verifier);
+	w->early_in_flight = false;
+	pthread_cond_signal(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void commit_early(struct range_writer *w, size_t len)
+{
+	bool busy;
+
+	w->uncommitted += len;
+	if (w->uncommitted < EARLY_COMMIT_BYTES)
+		return;
+	pthread_mutex_lock(&w->lock);
+	busy = w->early_in_flight;
+	w->early_in_flight = true;
+	pthread_mutex_unlock(&w->lock);
+	if (busy)
+		return;
+	w->uncommitted = 0;
+	w->early = (struct volume_commit){.file = w->file};
+	w->early_call = (struct volume_call){.verb = VOLUME_COMMIT,
+					     .items = &w->early,
+					     .count = 1,
+					     .done = early_done,
+					     .user = w};
+	volume_start(w->volume, &w->early_call);
+}
+
 static struct write_slot *find_free(struct range_writer *w)
 {
 	for (unsigned i = 0; i < w->window; i++)
@@ -274,6 +317,7 @@ int range_writer_put(struct range_writer *w, uint64_t offset,
 				       .done = write_done,
 				       .user = s};
 	volume_start(w->volume, &s->call);
+	commit_early(w, len);
 	return 0;
 }
 
@@ -285,6 +329,8 @@ static int drain(struct range_writer *w)
 	for (unsigned i = 0; i < w->window; i++)
 		while (w->slot[i].in_flight)
 			pthread_cond_wait(&w->changed, &w->lock);
+	while (w->early_in_flight)
+		pthread_cond_wait(&w->changed, &w->lock);
 	error = w->error;
 	pthread_mutex_unlock(&w->lock);
 	return error;
