@@ -197,9 +197,27 @@ void complete_failed(struct engine *e, struct item *i, int error,
 	end_item(e, i);
 }
 
-void complete_vanished(struct engine *e, struct item *i,
-		       struct item_list *released)
+/* Whether the source has the item's name: 0, -ENOENT or another error. */
+static int look_for_name(struct engine *e, const struct item *i)
 {
+	struct volume_lookup item = {.dir = i->dir->handle[SOURCE],
+				     .name = i->name};
+
+	volume_run(e->volume[SOURCE], VOLUME_LOOKUP, &item, 1);
+	volume_items_done(VOLUME_LOOKUP, &item, 1);
+	return item.result == -ESTALE ? -ENOENT : item.result;
+}
+
+void complete_missing(struct engine *e, struct item *i,
+		      struct item_list *released)
+{
+	int r = look_for_name(e, i);
+
+	if (r != -ENOENT) {
+		complete_failed(e, i, r < 0 ? r : -ESTALE, PHASE_READ, SOURCE,
+				released);
+		return;
+	}
 	engine_count(e, COUNT_VANISHED, 1);
 	say(i, "vanished");
 	if (i->leads)

@@ -32,9 +32,13 @@ void complete_failed(struct engine *e, struct item *i, int error,
 		     enum entry_phase phase, enum side side,
 		     struct item_list *released);
 
-/* It is gone from the source. */
-void complete_vanished(struct engine *e, struct item *i,
-		       struct item_list *released);
+/*
+ * Its object is gone from the source. When its name is gone too, it vanished;
+ * when the name is another object's now (replaced by rename, as editors do),
+ * it fails and the retry plans what is there.
+ */
+void complete_missing(struct engine *e, struct item *i,
+		      struct item_list *released);
 
 /* A kind that is never copied. */
 void complete_skipped(struct engine *e, struct item *i);

@@ -68,8 +68,7 @@ static bool take_source(struct batch *b, struct file *f,
 	struct item *i = f->item;
 
 	if (r->result == -ENOENT || r->result == -ESTALE) {
-		complete_vanished(b->engine, steal(f->item),
-				  &b->lane->released);
+		complete_missing(b->engine, steal(f->item), &b->lane->released);
 		return false;
 	}
 	if (r->result == -EFBIG) {

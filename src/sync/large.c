@@ -499,7 +499,7 @@ static void end(struct large *g, int r)
 	}
 	discard_temp(g);
 	if (g->side == SOURCE && (r == -ENOENT || r == -ESTALE))
-		complete_vanished(e, steal(g->item), &g->lane->released);
+		complete_missing(e, steal(g->item), &g->lane->released);
 	else
 		complete_failed(e, steal(g->item), r, g->phase, g->side,
 				&g->lane->released);

@@ -58,8 +58,7 @@ static void take_target(struct batch *b, struct thing *t,
 	struct item *i = t->item;
 
 	if (r->result == -ENOENT || r->result == -ESTALE) {
-		complete_vanished(b->engine, steal(t->item),
-				  &b->lane->released);
+		complete_missing(b->engine, steal(t->item), &b->lane->released);
 	} else if (r->result < 0) {
 		fail(b, t, r->result, PHASE_READ, SOURCE);
 	} else {

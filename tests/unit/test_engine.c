@@ -8,6 +8,7 @@
  * under its name.
  */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -740,6 +741,37 @@ static void test_vanishes(void **state)
 	assert_int_equal(run.failed_rows, 0);
 }
 
+/* Another file takes the name of one that is about to be read, as editors do
+ * when they save. */
+static void replace_two(void *user)
+{
+	struct world *w = user;
+	char from[PATH_MAX], to[PATH_MAX];
+
+	tree_file(w->path[SOURCE], "d/saved", 700, 62);
+	snprintf(from, sizeof(from), "%s/d/saved", w->path[SOURCE]);
+	snprintf(to, sizeof(to), "%s/d/two", w->path[SOURCE]);
+	assert_int_equal(rename(from, to), 0);
+}
+
+static void test_replaced(void **state)
+{
+	struct world *w = *state;
+	struct world_run run =
+	    run_with(w, SOURCE,
+		     &(struct fault_rule){.verb = VOLUME_READ_WHOLE,
+					  .name = "two",
+					  .first = 1,
+					  .times = 1,
+					  .effect = FAULT_CALL,
+					  .call = replace_two,
+					  .user = w});
+
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(run.counter[COUNT_VANISHED], 0);
+	assert_right_at_last(w, &run);
+}
+
 static void test_large_vanishes(void **state)
 {
 	struct world *w = *state;
@@ -1085,6 +1117,7 @@ int main(int argc, char **argv)
 	    TEST(outgrows_its_batch),
 	    TEST(large_shrinks),
 	    TEST(vanishes),
+	    TEST(replaced),
 	    TEST(large_vanishes),
 	    TEST(link_leader_vanishes),
 	    TEST(corrupt_read_back),
