@@ -50,6 +50,12 @@ static const char each_failed[] =
     " FROM entry AS e JOIN directory AS d ON d.id = e.directory"
     " WHERE e.state = 3 AND e.execution = ?1 LIMIT ?2";
 
+/* Of the partial index entry_source_links. */
+static const char each_link[] =
+    "SELECT d.path, e.directory, e.name, " MANIFEST_ROW_COLUMNS
+    " FROM entry AS e JOIN directory AS d ON d.id = e.directory"
+    " WHERE e.fileid = ?1 AND e.nlink > 1 AND e.state IN (1, 2) LIMIT ?2";
+
 struct manifest_reader {
 	struct manifest *manifest; /* borrowed */
 	struct sqlite3 *db;        /* its own; cannot write */
@@ -288,19 +294,38 @@ static int call_row(struct sqlite3_stmt *stmt, void *user)
 	return r < 0 ? r : c->each(path, &row, c->user);
 }
 
+/* `sql` takes a number and a limit, and returns a path and a row. */
+static int each_row(struct manifest_reader *r, const char *sql, uint64_t key,
+		    size_t max, struct row_caller *caller)
+{
+	struct sqlite3_stmt *stmt;
+	int err = manifest_db_prepare(r->db, sql, &stmt);
+
+	if (err < 0)
+		return err;
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)key);
+	/* A negative limit is none. */
+	sqlite3_bind_int64(stmt, 2, max > INT64_MAX ? -1 : (int64_t)max);
+	return for_each(r, stmt, call_row, caller);
+}
+
 int manifest_each_failed(
     struct manifest_reader *r, uint64_t execution, size_t max,
     int (*each)(const char *path, const struct manifest_row *row, void *user),
     void *user)
 {
 	struct row_caller caller = {.each = each, .user = user};
-	struct sqlite3_stmt *stmt;
-	int err = manifest_db_prepare(r->db, each_failed, &stmt);
 
-	if (err < 0)
-		return err;
-	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)execution);
-	/* A negative limit is none. */
-	sqlite3_bind_int64(stmt, 2, max > INT64_MAX ? -1 : (int64_t)max);
-	return for_each(r, stmt, call_row, &caller);
+	return each_row(r, each_failed, execution, max, &caller);
+}
+
+int manifest_each_link(struct manifest_reader *r, uint64_t source_fileid,
+		       size_t max,
+		       int (*each)(const char *path,
+				   const struct manifest_row *row, void *user),
+		       void *user)
+{
+	struct row_caller caller = {.each = each, .user = user};
+
+	return each_row(r, each_link, source_fileid, max, &caller);
 }

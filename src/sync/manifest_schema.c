@@ -96,6 +96,7 @@ static const char version_1_tables[] =
     " WHERE state = 3;"
     "CREATE INDEX entry_links ON entry (destination_fileid)"
     " WHERE nlink > 1;"
+    "CREATE INDEX entry_source_links ON entry (fileid) WHERE nlink > 1;"
 
     "CREATE TABLE partial ("
     "directory INTEGER NOT NULL CHECK (directory > 0),"

@@ -10,6 +10,7 @@
 #include "base/escape.h"
 #include "base/log.h"
 #include "sync/finish.h"
+#include "sync/path.h"
 #include "sync/reason.h"
 #include "sync/state.h"
 #include "sync/withdraw.h"
@@ -32,35 +33,6 @@ static int note_path(const char *path, void *user)
 		return 0;
 	p->path[p->count] = strdup(path);
 	return p->path[p->count++] ? 0 : -ENOMEM;
-}
-
-/* The handle of directory `path` on one side, NULL when it is not there or
- * the side is lost, which stops the run. */
-static struct handle *find(struct engine *e, enum side side, const char *path,
-			   struct attr *ret_attr)
-{
-	struct handle *h = handle_dup(volume_get_info(e->volume[side])->root);
-	CLEANUP_FREE char *copy = strdup(path);
-	char *rest = copy, *name;
-
-	*ret_attr = volume_get_info(e->volume[side])->root_attr;
-	while (h && rest && (name = strsep(&rest, "/"))) {
-		struct volume_lookup item = {.dir = h, .name = name};
-
-		if (!*name)
-			continue;
-		volume_run(e->volume[side], VOLUME_LOOKUP, &item, 1);
-		free(h);
-		h = steal(item.ret_handle);
-		*ret_attr = item.ret_attr;
-		if (item.result < 0)
-			engine_stops_for(e, item.result, side);
-		if (item.result < 0 || item.ret_attr.type != ENTRY_DIRECTORY) {
-			free(h);
-			return NULL;
-		}
-	}
-	return h;
 }
 
 /* A directory's place in the manifest. */
@@ -116,7 +88,7 @@ static struct dirnode *node_of(struct engine *e, const char *path,
 	struct dirnode *d = NULL;
 
 	for (int side = 0; side < SIDES; side++)
-		handle[side] = find(e, (enum side)side, path, &attr[side]);
+		handle[side] = path_find(e, (enum side)side, path, &attr[side]);
 	if (handle[SOURCE] && handle[DESTINATION])
 		d = dirnode_new(NULL, place->name, handle[SOURCE],
 				handle[DESTINATION]);
@@ -231,7 +203,7 @@ static void remove_orphan(struct engine *e, struct manifest_reader *reader,
 		item.dir = d->handle[DESTINATION];
 		withdraw_directory(&w, d);
 	} else {
-		item.dir = dir = find(e, DESTINATION, path, &attr);
+		item.dir = dir = path_find(e, DESTINATION, path, &attr);
 		manifest_drop(e->manifest, place.parent_id, place.name);
 		manifest_flush(e->manifest);
 	}

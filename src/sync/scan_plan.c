@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "sync/adopt.h"
 #include "sync/complete.h"
 #include "sync/metadata.h"
 #include "sync/scanner.h"
@@ -176,6 +177,9 @@ static void meet(struct scanner *s, struct item *i, struct item_list *released)
 		engine_stop(s->engine, r, SIDES);
 		complete_abandoned(s->engine, i);
 	} else if (r == LINKS_LEAD) {
+		if (i->attr[SOURCE].nlink > 1 && i->plan.action == PLAN_COPY &&
+		    !i->handle[DESTINATION] && !s->engine->options.dry_run)
+			adopt_link(s, i);
 		dispatch(s, i, released);
 	} else if (r == LINKS_READY) {
 		dispatch_link(s, i, &leader, released);

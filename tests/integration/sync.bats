@@ -143,6 +143,7 @@ setup() {
 		# One more name, later, for what was copied before.
 		ln "$source_dir/b/three" "$source_dir/b/four"
 		run_sync 0
+		expect BytesWritten=0
 		[ "$(stat -c %h "$destination_dir/a/one")" = 4 ]
 		same_tree "$source_dir" "$destination_dir"
 	}
