@@ -30,8 +30,8 @@ struct attr {
 	uint32_t mode; /* permission bits and set-id, sticky: 07777 at most */
 	uint32_t uid;
 	uint32_t gid;
-	uint64_t size;	      /* bytes */
-	uint64_t space_used;  /* bytes allotted on the server's disk */
+	uint64_t size;       /* bytes */
+	uint64_t space_used; /* bytes allotted on the server's disk */
 	uint64_t nlink;
 	uint64_t fileid;
 	uint64_t fsid_major;

@@ -195,10 +195,11 @@ int manifest_each_failed(
  * Calls `each` for names recorded as done of the hard link that has this file
  * id on the source, at most `max`; a positive return ends it and is returned.
  */
-int manifest_each_link(
-    struct manifest_reader *r, uint64_t source_fileid, size_t max,
-    int (*each)(const char *path, const struct manifest_row *row, void *user),
-    void *user);
+int manifest_each_link(struct manifest_reader *r, uint64_t source_fileid,
+		       size_t max,
+		       int (*each)(const char *path,
+				   const struct manifest_row *row, void *user),
+		       void *user);
 
 const char *entry_state_name(enum entry_state state); /* "verified" */
 const char *entry_phase_name(enum entry_phase phase); /* "write" */
