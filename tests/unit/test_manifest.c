@@ -1076,8 +1076,12 @@ static int put_until_full(struct fixture *f)
 	f->r = manifest_reader_new(f->m);
 	if (!f->r)
 		return 2;
-	for (int i = 0; r == 0 && i < 1000000; i++)
+	for (int i = 0; r == 0 && i < 1000000; i++) {
 		r = put_numbered(f, &dir, i);
+		/* Something fits; how much comes later is the writer's. */
+		if (r == 0 && i == 100)
+			r = manifest_flush(f->m);
+	}
 	error = r;
 	if (error != -EFBIG && error != -ENOSPC && error != -EIO)
 		return 3;
