@@ -85,7 +85,7 @@ static bool take_source(struct batch *b, struct file *f,
 		fail(b, f, -ESTALE, PHASE_READ, SOURCE);
 		return false;
 	}
-	i->attr[SOURCE] = r->ret_after;
+	item_set_source(i, &r->ret_after);
 	if (!attr_same_version(&r->ret_before, &r->ret_after) ||
 	    r->ret_len != r->ret_after.size) {
 		if (++i->tries < TRIES)
@@ -130,11 +130,12 @@ static void compare_one(struct batch *b, struct file *f,
 		f->settled = digest_equal(digest, &there);
 		i->attr[DESTINATION] = r->ret_after;
 	}
-	if (!f->settled && i->plan.reason == REASON_VERIFY) {
+	if (f->settled || i->plan.reason != REASON_VERIFY)
+		return;
+	if (r->result == 0)
 		complete_say_mismatch(b->engine, i);
-		fail(b, f, r->result < 0 ? r->result : -EBADMSG, PHASE_VERIFY,
-		     DESTINATION);
-	}
+	fail(b, f, r->result < 0 ? r->result : -EBADMSG, PHASE_VERIFY,
+	     DESTINATION);
 }
 
 /*

@@ -70,6 +70,11 @@ struct item *item_new(struct dirnode *dir, char *name,
 /* Frees the item; its directory's pending is the caller's to drop. */
 struct item *item_free(struct item *i);
 
+/* The source as it is now. What changed since it was planned is no longer
+ * expected to be what the destination has: no mismatch that --verify=all
+ * could have found. */
+void item_set_source(struct item *i, const struct attr *now);
+
 /* Which kind of work a plan for this item is; the item is planned to be
  * copied, compared or given attributes. */
 enum work_kind item_work_kind(const struct item *i);

@@ -438,8 +438,10 @@ static int is_settled(struct large *g)
 	int r;
 
 	r = get_source(g, &g->source);
-	if (r == 0)
-		r = hash_file(g, SOURCE, i->handle[SOURCE], g->source.size);
+	if (r < 0)
+		return r;
+	item_set_source(i, &g->source);
+	r = hash_file(g, SOURCE, i->handle[SOURCE], g->source.size);
 	if (r < 0)
 		return failed(g, r, PHASE_READ, SOURCE);
 	engine_count(g->engine, COUNT_BYTES_READ, g->source.size);
@@ -456,10 +458,10 @@ static int is_settled(struct large *g)
 	r = get_source(g, &now);
 	if (r < 0)
 		return r;
+	item_set_source(i, &now);
 	if (!attr_same_version(&now, &g->source) ||
 	    !digest_equal(&here, &there))
 		return 0;
-	i->attr[SOURCE] = g->source;
 	i->digest = here;
 	i->has_digest = true;
 	return 1;

@@ -63,7 +63,7 @@ static void take_target(struct batch *b, struct thing *t,
 		fail(b, t, r->result, PHASE_READ, SOURCE);
 	} else {
 		t->target = steal(r->ret_target);
-		i->attr[SOURCE] = r->ret_attr;
+		item_set_source(i, &r->ret_attr);
 		i->digest = digest_of(t->target, strlen(t->target));
 		i->has_digest = true;
 	}
@@ -82,6 +82,19 @@ static void read_sources(struct batch *b)
 	volume_items_done(VOLUME_READLINK, b->reads, n);
 }
 
+/* The destination's target of one symlink was read to be compared. */
+static void compare_one(struct batch *b, struct thing *t,
+			const struct volume_readlink *r)
+{
+	t->settled = r->result == 0 && !strcmp(r->ret_target, t->target);
+	if (t->settled || t->item->plan.reason != REASON_VERIFY)
+		return;
+	if (r->result == 0)
+		complete_say_mismatch(b->engine, t->item);
+	fail(b, t, r->result < 0 ? r->result : -EBADMSG, PHASE_VERIFY,
+	     DESTINATION);
+}
+
 static void compare(struct batch *b)
 {
 	size_t n = 0;
@@ -96,16 +109,8 @@ static void compare(struct batch *b)
 			b->things[k].settled = true;
 	}
 	read_targets(b, DESTINATION, n);
-	for (size_t k = 0; k < n; k++) {
-		struct thing *t = b->at[k];
-
-		t->settled = b->reads[k].result == 0 &&
-			     !strcmp(b->reads[k].ret_target, t->target);
-		if (!t->settled && t->item->plan.reason == REASON_VERIFY) {
-			complete_say_mismatch(b->engine, t->item);
-			fail(b, t, -EBADMSG, PHASE_VERIFY, DESTINATION);
-		}
-	}
+	for (size_t k = 0; k < n; k++)
+		compare_one(b, b->at[k], &b->reads[k]);
 	volume_items_done(VOLUME_READLINK, b->reads, n);
 }
 

@@ -1045,6 +1045,68 @@ static void test_partial_is_swept(void **state)
 	world_run_well(w);
 }
 
+/* --- What --verify=all may not call a mismatch -------------------------- */
+
+/* Verifies all of a copied small tree with one rule on one side. */
+static struct world_run verify_all_with(struct world *w, enum side side,
+					const struct fault_rule *rule)
+{
+	struct world_run run = {.options.verify = VERIFY_ALL};
+
+	make_tree(w->path[SOURCE]);
+	world_run_well(w);
+	run.rule[side][0] = *rule;
+	world_run(w, &run);
+	assert_int_equal(run.counter[COUNT_MISMATCHED], 0);
+	return run;
+}
+
+/* A read that failed compared nothing. */
+static void test_verify_all_unreadable(void **state)
+{
+	static const enum volume_verb verbs[] = {VOLUME_READ_WHOLE,
+						 VOLUME_READLINK, VOLUME_READ};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		struct fault_rule rule = {.verb = verbs[i],
+					  .first = 1,
+					  .times = FAULT_FOREVER,
+					  .error = -ENOTCONN};
+		struct world_run run = verify_all_with(w, DESTINATION, &rule);
+
+		assert_int_equal(run.status, ENGINE_LOST);
+		assert_int_equal(run.failed_rows, 0);
+		tree_remove(w->path[SOURCE]);
+		assert_int_equal(mkdir(w->path[SOURCE], 0755), 0);
+		world_begin_anew(w);
+	}
+}
+
+/* A source that changes meanwhile is a change like any other. */
+static void test_verify_all_grows(void **state)
+{
+	static const char *const names[] = {"two", "large"};
+	static const enum volume_verb verbs[] = {VOLUME_READ_WHOLE,
+						 VOLUME_GETATTR};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct fault_rule rule = {.verb = verbs[i],
+					  .name = names[i],
+					  .first = 1,
+					  .times = 1,
+					  .effect = FAULT_GROW};
+		struct world_run run = verify_all_with(w, SOURCE, &rule);
+
+		assert_int_equal(run.status, ENGINE_SUCCESS);
+		world_run_well(w);
+		tree_remove(w->path[SOURCE]);
+		assert_int_equal(mkdir(w->path[SOURCE], 0755), 0);
+		world_begin_anew(w);
+	}
+}
+
 /* --- Options ------------------------------------------------------------- */
 
 static void test_dry_run(void **state)
@@ -1133,6 +1195,8 @@ int main(int argc, char **argv)
 	    TEST(resume_large),
 	    TEST(resume_changed),
 	    TEST(partial_is_swept),
+	    TEST(verify_all_unreadable),
+	    TEST(verify_all_grows),
 	    TEST(dry_run),
 	    TEST(verify_none),
 	};
