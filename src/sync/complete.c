@@ -57,11 +57,12 @@ static char *path_text(const struct dirnode *d, const char *name)
 	return text;
 }
 
-static void say(const struct item *i, const char *what)
+/* Names an entry as it ends; a dry run has printed its plan. */
+static void say(const struct engine *e, const struct item *i, const char *what)
 {
 	char *path;
 
-	if (log_get_level() < LOG_INFO)
+	if (log_get_level() < LOG_INFO || e->options.dry_run)
 		return;
 	path = path_text(i->dir, i->name);
 	log_info("%s %s%s%s", what, path ? path : "?",
@@ -116,7 +117,7 @@ void complete_done(struct engine *e, struct item *i, enum entry_state state,
 	if (i->plan.action != PLAN_UNCHANGED || !i->recorded)
 		put_row(e, &row);
 	if (i->plan.action != PLAN_UNCHANGED)
-		say(i, plan_action_name(i->plan.action));
+		say(e, i, plan_action_name(i->plan.action));
 	if (i->leads)
 		release_group(e, i, state, released);
 	end_item(e, i);
@@ -144,11 +145,13 @@ static void record_failure(struct engine *e, struct manifest_row *row,
 	row->execution = e->execution;
 	engine_count(e, COUNT_FAILED, 1);
 	put_row(e, row);
-	log_info("failed %s: %s: %s", path ? path : "?", side_name(side),
-		 reason);
+	/* A real run reports at its end what the retry has not mended. */
 	if (e->options.dry_run)
 		log_error("%s: %s: %s", path ? path : "?", side_name(side),
 			  reason);
+	else
+		log_info("failed %s: %s: %s", path ? path : "?",
+			 side_name(side), reason);
 	free(path);
 }
 
@@ -219,7 +222,7 @@ void complete_missing(struct engine *e, struct item *i,
 		return;
 	}
 	engine_count(e, COUNT_VANISHED, 1);
-	say(i, "vanished");
+	say(e, i, "vanished");
 	if (i->leads)
 		links_failed(e->links, i, released);
 	end_item(e, i);
@@ -239,7 +242,7 @@ void complete_skipped(struct engine *e, struct item *i)
 
 	put_row(e, &row);
 	engine_count_once(e, COUNT_SKIPPED, 1);
-	say(i, "skipped");
+	say(e, i, "skipped");
 	end_item(e, i);
 }
 

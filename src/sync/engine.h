@@ -39,7 +39,7 @@ struct sync_options {
 struct engine_setup {
 	struct volume *volume[SIDES];
 	const char *location[SIDES]; /* canonical texts */
-	struct manifest *manifest;   /* NULL only in a dry run without one */
+	struct manifest *manifest;   /* a dry run only reads its rows */
 	const char *spill_directory; /* for temporary databases */
 	const struct sync_options *options;
 };

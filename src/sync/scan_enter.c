@@ -151,7 +151,9 @@ void scan_enter(struct scanner *s, struct subdirectory *subs, size_t count)
 			continue;
 		}
 		if (e->options.dry_run) {
-			scan_print_directory(s->dir, sub->entry->name);
+			scan_print_directory(s->dir, sub->entry->name,
+					     sub->conflict ? REASON_TYPE
+							   : REASON_NEW);
 			free(steal(sub->handle));
 			enter(s, sub, true);
 			continue;

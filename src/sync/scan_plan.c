@@ -118,6 +118,9 @@ static void dispatch(struct scanner *s, struct item *i,
 	} else if (e->options.dry_run) {
 		print_plan(i->dir, i->name, plan_action_name(i->plan.action),
 			   i->plan.reason);
+		/* Its other names would be linked to a new object. */
+		if (i->plan.action == PLAN_COPY)
+			free(steal(i->handle[DESTINATION]));
 		engine_count(e, COUNT_PLANNED, 1);
 		engine_count(e, COUNT_PLANNED_BYTES,
 			     i->attr[SOURCE].type == ENTRY_FILE
@@ -334,7 +337,8 @@ void scan_entry(struct scanner *s, struct volume_entry *entry)
 		engine_stop(e, r, SIDES);
 }
 
-void scan_print_directory(const struct dirnode *d, const char *name)
+void scan_print_directory(const struct dirnode *d, const char *name,
+			  enum plan_reason reason)
 {
-	print_plan(d, name, "mkdir", REASON_NEW);
+	print_plan(d, name, "mkdir", reason);
 }

@@ -53,8 +53,9 @@ struct subdirectory {
  * to be scanned; takes handles out of entries and `subs`. */
 void scan_enter(struct scanner *s, struct subdirectory *subs, size_t count);
 
-/* Says in a dry run that a directory would be made. */
-void scan_print_directory(const struct dirnode *d, const char *name);
+/* Says in a dry run that a directory would be made, and why. */
+void scan_print_directory(const struct dirnode *d, const char *name,
+			  enum plan_reason reason);
 
 /* The directory at hand could not be listed: the finisher records it, behind
  * all that may take the directory's row back. */

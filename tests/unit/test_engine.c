@@ -1109,24 +1109,72 @@ static void test_verify_all_grows(void **state)
 
 /* --- Options ------------------------------------------------------------- */
 
-static void test_dry_run(void **state)
+/* What a dry run prints, in `text`, each line with a newline before it. */
+static struct world_run dry_run(struct world *w, char *text, size_t size)
 {
-	struct world *w = *state;
 	struct world_run run = {.options.dry_run = true};
 	int out = dup(STDOUT_FILENO);
+	FILE *printed = tmpfile();
+	size_t len;
 
-	make_tree(w->path[SOURCE]);
+	assert_non_null(printed);
 	fflush(stdout);
-	dup2(STDERR_FILENO, STDOUT_FILENO);
+	dup2(fileno(printed), STDOUT_FILENO);
 	world_run(w, &run);
 	fflush(stdout);
 	dup2(out, STDOUT_FILENO);
 	close(out);
+	rewind(printed);
+	text[0] = '\n';
+	len = fread(text + 1, 1, size - 2, printed);
+	text[1 + len] = '\0';
+	fclose(printed);
 	assert_int_equal(run.status, ENGINE_SUCCESS);
+	return run;
+}
+
+static void assert_line(const char *text, const char *line)
+{
+	if (!strstr(text, line))
+		fail_msg("no line \"%s\" in:%s", line + 1, text);
+}
+
+static void test_dry_run(void **state)
+{
+	struct world *w = *state;
+	struct world_run run;
+	char text[4096];
+
+	make_tree(w->path[SOURCE]);
+	run = dry_run(w, text, sizeof(text));
+	assert_line(text, "\ncopy      small  # not on the destination\n");
+	assert_line(text, "\nmkdir     d/deep  # not on the destination\n");
 	for (int verb = 0; verb < VOLUME_VERBS; verb++)
 		if (verb != VOLUME_LIST && verb != VOLUME_GETATTR)
 			assert_int_equal(run.calls[DESTINATION][verb], 0);
 	assert_false(tree_exists(w->path[DESTINATION], "small"));
+	world_run_well(w);
+}
+
+/* What is said of names whose object would be another one, and of types. */
+static void test_dry_run_of_changes(void **state)
+{
+	struct world *w = *state;
+	char text[4096];
+
+	make_tree(w->path[SOURCE]);
+	world_run_well(w);
+	dry_run(w, text, sizeof(text));
+	assert_string_equal(text, "\n");
+	tree_file(w->path[SOURCE], "d/one", 6000, 33);
+	tree_unlink(w->path[SOURCE], "small");
+	tree_directory(w->path[SOURCE], "small", 0755);
+	dry_run(w, text, sizeof(text));
+	assert_line(text, "\ncopy      one-three  # sizes differ\n");
+	assert_line(text, "\nlink      d/one  # sizes differ\n");
+	assert_line(text, "\nlink      d/one-too  # sizes differ\n");
+	assert_line(text,
+		    "\nmkdir     small  # another type on the destination\n");
 	world_run_well(w);
 }
 
@@ -1198,6 +1246,7 @@ int main(int argc, char **argv)
 	    TEST(verify_all_unreadable),
 	    TEST(verify_all_grows),
 	    TEST(dry_run),
+	    TEST(dry_run_of_changes),
 	    TEST(verify_none),
 	};
 
