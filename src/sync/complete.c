@@ -112,7 +112,8 @@ void complete_done(struct engine *e, struct item *i, enum entry_state state,
 		log_warning("destination: the server does not keep the times "
 			    "of symlinks: they are counted as skipped "
 			    "metadata");
-	if (row.flags & (ROW_NO_OWNER | ROW_NO_MODE | ROW_NO_TIMES))
+	if ((row.flags & (ROW_NO_OWNER | ROW_NO_MODE | ROW_NO_TIMES)) &&
+	    (i->plan.action != PLAN_UNCHANGED || !i->dir->again))
 		engine_count(e, COUNT_METADATA_SKIPPED, 1);
 	if (i->plan.action != PLAN_UNCHANGED || !i->recorded)
 		put_row(e, &row);
@@ -241,7 +242,7 @@ void complete_skipped(struct engine *e, struct item *i)
 	};
 
 	put_row(e, &row);
-	engine_count_once(e, COUNT_SKIPPED, 1);
+	engine_count_once(e, i->dir, COUNT_SKIPPED, 1);
 	say(e, i, "skipped");
 	end_item(e, i);
 }

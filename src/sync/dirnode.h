@@ -38,6 +38,8 @@ struct dirnode {
 	struct attr attr[SIDES]; /* as listed; destination: before we began */
 	bool fresh;   /* we made it: nothing on the destination to list */
 	bool shallow; /* visit entries, enter only failed subdirectories */
+	bool again;   /* the run has walked it before: its entries are counted,
+			 and verified if all are */
 	int error;    /* the scan's failure, recorded by the finisher */
 	enum side error_side;   /* where it came from */
 	bool recorded;          /* the manifest has, or may have, a row of it */

@@ -36,6 +36,7 @@ struct record {
 	struct attr attr[SIDES];
 	bool fresh;
 	bool shallow;
+	bool again;
 	bool recorded;
 	bool has_destination;
 	uint32_t name_size; /* with its NUL */
@@ -82,6 +83,7 @@ static int spill_node(struct dirstack *s, const struct dirnode *d)
 	    .attr = {d->attr[SOURCE], d->attr[DESTINATION]},
 	    .fresh = d->fresh,
 	    .shallow = d->shallow,
+	    .again = d->again,
 	    .recorded = d->recorded,
 	    .has_destination = to != NULL,
 	    .name_size = (uint32_t)strlen(d->name) + 1,
@@ -135,6 +137,7 @@ static struct dirnode *node_from(const uint8_t *bytes)
 	d->attr[DESTINATION] = rec.attr[DESTINATION];
 	d->fresh = rec.fresh;
 	d->shallow = rec.shallow;
+	d->again = rec.again;
 	d->recorded = rec.recorded;
 	return d;
 }

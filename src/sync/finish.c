@@ -70,8 +70,8 @@ static void record(struct engine *e, struct dirnode *d)
 	row.flags =
 	    metadata_skipped(e, &d->attr[SOURCE], &d->attr[DESTINATION]);
 	if (row.flags)
-		engine_count_once(e, COUNT_METADATA_SKIPPED, 1);
-	engine_count_once(e, COUNT_VERIFIED_DIRECTORIES, 1);
+		engine_count_once(e, d, COUNT_METADATA_SKIPPED, 1);
+	engine_count_once(e, d, COUNT_VERIFIED_DIRECTORIES, 1);
 	if (e->options.dry_run)
 		return;
 	row.directory = d->parent_id;
@@ -95,7 +95,7 @@ static void was_set(struct engine *e, struct dirnode *d,
 		return;
 	}
 	if (!d->fresh && metadata_differs(e, &want, &d->attr[DESTINATION]))
-		engine_count_once(e, COUNT_METADATA, 1);
+		engine_count_once(e, d, COUNT_METADATA, 1);
 	d->attr[DESTINATION] = s->ret_attr;
 	record(e, d);
 }

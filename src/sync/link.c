@@ -98,7 +98,7 @@ static void already_linked(struct lane *l, struct name *n)
 	struct engine *e = l->engine;
 	struct item *i = steal(n->item);
 
-	engine_count_once(e, COUNT_UNCHANGED, 1);
+	engine_count_once(e, i->dir, COUNT_UNCHANGED, 1);
 	i->flags |= n->leader.flags;
 	i->has_digest = n->leader.has_digest;
 	i->digest = n->leader.digest;

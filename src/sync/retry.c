@@ -105,6 +105,7 @@ static struct dirnode *node_of(struct engine *e, const char *path,
 	d->attr[SOURCE] = attr[SOURCE];
 	d->attr[DESTINATION] = attr[DESTINATION];
 	d->shallow = true;
+	d->again = true;
 	/* The first visit has recorded it, and left its attributes as they
 	 * should be or failed. */
 	d->recorded = *place->name != '\0';

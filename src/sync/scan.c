@@ -80,7 +80,8 @@ static int join_page(struct scanner *s, struct volume_list *page)
 	for (size_t i = 0; i < page->ret_count; i++) {
 		struct volume_entry *entry = &page->ret_entries[i];
 
-		engine_count_once(s->engine, COUNT_LISTED_DESTINATION, 1);
+		engine_count_once(s->engine, s->dir, COUNT_LISTED_DESTINATION,
+				  1);
 		if (is_sweepable(s->engine, entry->name)) {
 			r = add_stale(s, entry->name);
 			if (r == 0)
@@ -201,7 +202,7 @@ static void scan_directory(struct scanner *s, struct dirnode *d,
 		if (r < 0)
 			scan_fail_directory(s, d, r, SOURCE);
 		else
-			engine_count_once(s->engine, COUNT_KEPT,
+			engine_count_once(s->engine, d, COUNT_KEPT,
 					  join_left(s->join));
 	}
 	sweep(s);

@@ -45,6 +45,10 @@ static void enter(struct scanner *s, struct subdirectory *sub, bool fresh)
 	d->attr[DESTINATION] = sub->attr;
 	d->id = id;
 	d->fresh = fresh;
+	/* What failed for other reasons than its attributes was not walked. */
+	d->again = s->dir->again && sub->old_state != STATE_NONE &&
+		   (sub->old_state != STATE_FAILED ||
+		    sub->old_phase == PHASE_METADATA);
 	d->recorded = sub->old_state != STATE_NONE;
 	sub->entry->handle = NULL;
 	sub->handle = NULL;

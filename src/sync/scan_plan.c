@@ -98,7 +98,7 @@ static void unchanged(struct scanner *s, struct item *i,
 {
 	struct engine *e = s->engine;
 
-	engine_count_once(e, COUNT_UNCHANGED, 1);
+	engine_count_once(e, i->dir, COUNT_UNCHANGED, 1);
 	i->plan.action = PLAN_UNCHANGED;
 	i->flags |= i->old_flags & ROW_UNLINKED;
 	complete_done(e, i,
@@ -277,11 +277,12 @@ static int plan_one(struct scanner *s, struct volume_entry *entry,
 	struct attr want = metadata_want(e, &entry->attr);
 	struct plan_options options = {
 	    .preserve = metadata_preserve(e, want.type),
-	    .verify_all = e->options.verify == VERIFY_ALL};
+	    .verify_all = e->options.verify == VERIFY_ALL && !s->dir->again};
 	struct plan plan = plan_entry(&want, c->exists ? &c->attr : NULL,
 				      c->recorded ? &c->row : NULL, &options);
 	struct subdirectory sub;
 	struct item *i;
+	int r;
 
 	if (plan.action == PLAN_ENTER) {
 		sub = (struct subdirectory){
@@ -290,9 +291,12 @@ static int plan_one(struct scanner *s, struct volume_entry *entry,
 		    .conflict = plan.replace,
 		    .attr = c->attr,
 		    .handle = c->handle,
-		    .old_state = c->recorded ? c->row.state : STATE_NONE};
-		c->handle = NULL;
-		return add_subdirectory(s, &sub);
+		    .old_state = c->recorded ? c->row.state : STATE_NONE,
+		    .old_phase = c->recorded ? c->row.phase : PHASE_NONE};
+		r = add_subdirectory(s, &sub);
+		if (r == 0)
+			c->handle = NULL;
+		return r;
 	}
 	i = make_item(s, entry, c, plan);
 	if (!i)
@@ -318,9 +322,9 @@ void scan_entry(struct scanner *s, struct volume_entry *entry)
 		s->sub_count = 0;
 		return;
 	}
-	engine_count_once(e, COUNT_LISTED, 1);
+	engine_count_once(e, s->dir, COUNT_LISTED, 1);
 	if (entry->attr_result == 0 && entry->attr.type == ENTRY_DIRECTORY)
-		engine_count_once(e, COUNT_DIRECTORIES, 1);
+		engine_count_once(e, s->dir, COUNT_DIRECTORIES, 1);
 	if (entry->attr_result < 0 || !entry->handle) {
 		if (!engine_stops_for(e, entry->attr_result, SOURCE))
 			complete_record_failure(

@@ -47,6 +47,7 @@ struct subdirectory {
 	struct attr attr; /* of the destination, when something is there */
 	struct handle *handle;
 	enum entry_state old_state;
+	enum entry_phase old_phase; /* in which it failed */
 };
 
 /* Makes those that are missing on the destination and puts them on the stack

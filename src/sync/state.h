@@ -103,12 +103,11 @@ static inline void engine_count(struct engine *e, enum counter which,
 	counters_add(&e->counters, which, n);
 }
 
-/* Counts what the retry must not count a second time. */
-static inline void engine_count_once(struct engine *e, enum counter which,
-				     uint64_t n)
+/* Counts what is found in (or of) `d`, unless an earlier visit has. */
+static inline void engine_count_once(struct engine *e, const struct dirnode *d,
+				     enum counter which, uint64_t n)
 {
-	if (atomic_load_explicit(&e->phase, memory_order_relaxed) !=
-	    ENGINE_RETRYING)
+	if (!d->again)
 		counters_add(&e->counters, which, n);
 }
 

@@ -1045,6 +1045,63 @@ static void test_partial_is_swept(void **state)
 	world_run_well(w);
 }
 
+/* --- What the retry counts ----------------------------------------------- */
+
+static void assert_same_counts(const struct world_run *a,
+			       const struct world_run *b)
+{
+	static const enum counter same[] = {
+	    COUNT_LISTED,   COUNT_DIRECTORIES, COUNT_VERIFIED_DIRECTORIES,
+	    COUNT_VERIFIED, COUNT_UNCHANGED,   COUNT_KEPT,
+	    COUNT_FAILED,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
+		if (a->counter[same[i]] != b->counter[same[i]])
+			fail_msg("counter %d: %llu, %llu", (int)same[i],
+				 (unsigned long long)a->counter[same[i]],
+				 (unsigned long long)b->counter[same[i]]);
+}
+
+/* What only the retry gets to see is counted there. */
+static void test_retry_counts_what_is_new(void **state)
+{
+	struct world *w = *state;
+	struct fault_rule rule = {.verb = VOLUME_LIST,
+				  .name = "d",
+				  .first = 1,
+				  .times = 1,
+				  .error = -EIO};
+	struct world_run well, retried;
+
+	make_tree(w->path[SOURCE]);
+	well = world_run_well(w);
+	world_begin_anew(w);
+	retried = (struct world_run){.rule[SOURCE][0] = rule};
+	world_run(w, &retried);
+	assert_int_equal(retried.status, ENGINE_SUCCESS);
+	assert_same_counts(&well, &retried);
+}
+
+/* What was seen before is neither counted nor verified again. */
+static void test_retry_verifies_once(void **state)
+{
+	struct world *w = *state;
+	struct world_run all = {.options.verify = VERIFY_ALL};
+	struct world_run retried = all;
+
+	make_tree(w->path[SOURCE]);
+	world_run_well(w);
+	world_run(w, &all);
+	tree_poke(w->path[DESTINATION], "d/two", 7);
+	world_run(w, &retried);
+	assert_int_equal(retried.counter[COUNT_MISMATCHED], 1);
+	assert_int_equal(retried.counter[COUNT_VERIFIED],
+			 all.counter[COUNT_VERIFIED]);
+	assert_int_equal(retried.counter[COUNT_UNCHANGED],
+			 all.counter[COUNT_UNCHANGED] - 1);
+}
+
 /* --- What --verify=all may not call a mismatch -------------------------- */
 
 /* Verifies all of a copied small tree with one rule on one side. */
@@ -1245,6 +1302,8 @@ int main(int argc, char **argv)
 	    TEST(partial_is_swept),
 	    TEST(verify_all_unreadable),
 	    TEST(verify_all_grows),
+	    TEST(retry_counts_what_is_new),
+	    TEST(retry_verifies_once),
 	    TEST(dry_run),
 	    TEST(dry_run_of_changes),
 	    TEST(verify_none),
