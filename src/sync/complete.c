@@ -28,10 +28,20 @@ static void put_row(struct engine *e, const struct manifest_row *row)
 	}
 }
 
+void complete_planned(struct engine *e, struct item *i)
+{
+	if (i->planned)
+		return;
+	i->planned = true;
+	engine_count(e, COUNT_PLANNED, 1);
+	if (i->attr[SOURCE].type == ENTRY_FILE)
+		engine_count(e, COUNT_PLANNED_BYTES, i->attr[SOURCE].size);
+}
+
 /* Counts a planned item as through. */
 static void count_done(struct engine *e, const struct item *i)
 {
-	if (i->plan.action == PLAN_UNCHANGED || i->plan.action == PLAN_SKIP)
+	if (!i->planned)
 		return;
 	engine_count(e, COUNT_DONE, 1);
 	if (i->attr[SOURCE].type == ENTRY_FILE)
@@ -73,19 +83,11 @@ static void say(const struct engine *e, const struct item *i, const char *what)
 static void release_group(struct engine *e, struct item *i,
 			  enum entry_state state, struct item_list *released)
 {
-	struct link_leader leader = {
-	    .handle = i->handle[DESTINATION],
-	    .fileid = i->attr[DESTINATION].fileid,
-	    .state = state,
-	    .flags = i->flags & ROW_UNLINKED,
-	    .has_digest = i->has_digest,
-	    .digest = i->digest,
-	};
+	struct link_leader leader = links_leader_of(i, state);
+	int r = links_done(e->links, i, &leader, released);
 
-	/* When the spill fails, the others are copied one by one: they are
-	 * met again and one of them leads. */
-	if (links_done(e->links, i, &leader, released) < 0)
-		links_failed(e->links, i, released);
+	if (r < 0)
+		engine_stop(e, r, SIDES);
 	i->leads = false;
 }
 

@@ -16,6 +16,10 @@
 
 struct engine;
 
+/* Counts the item as one that needs something done, once. This is no end yet:
+ * that counts it as through. */
+void complete_planned(struct engine *e, struct item *i);
+
 /*
  * It is on the destination as on the source: copied, or found so. The
  * destination's attributes are in attr[DESTINATION], its handle in

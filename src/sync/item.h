@@ -41,6 +41,7 @@ struct item {
 	bool has_digest; /* of the content as it was recorded, then as
 			    it was copied */
 	struct digest digest;
+	bool planned;   /* counted as such, see complete_planned() */
 	unsigned tries; /* copies begun because the source changed */
 };
 

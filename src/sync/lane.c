@@ -64,6 +64,10 @@ static void carry_released(struct lane *l)
 	TAILQ_INIT(&links.items);
 	while ((i = TAILQ_FIRST(&l->released))) {
 		TAILQ_REMOVE(&l->released, i, link);
+		if (engine_is_stopping(l->engine)) {
+			complete_abandoned(l->engine, i);
+			continue;
+		}
 		leader = (struct link_leader){0};
 		r = links_meet(l->engine->links, i, &leader);
 		free(leader.handle);
@@ -75,6 +79,7 @@ static void carry_released(struct lane *l)
 		} else if (r == LINKS_LEAD) {
 			if (i->plan.action == PLAN_UNCHANGED)
 				i->plan.action = PLAN_COMPARE;
+			complete_planned(l->engine, i);
 			carry_one(l, i, item_work_kind(i));
 		}
 	}

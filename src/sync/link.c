@@ -34,10 +34,10 @@ static void beyond_limit(struct lane *l, struct name *n)
 
 	TAILQ_INIT(&w.items);
 	moved =
-	    links_get(e->links, i, &now) > 0 && now.fileid != n->leader.fileid;
+	    links_get(e->links, i, &now) > 0 &&
+	    now.attr[DESTINATION].fileid != n->leader.attr[DESTINATION].fileid;
 	free(now.handle);
 	if (!moved) {
-		i->plan.action = PLAN_COPY;
 		i->flags |= ROW_UNLINKED;
 		i->leads = true; /* complete_done() puts it in place */
 		w.kind = item_work_kind(i);
@@ -78,30 +78,19 @@ static void linked(struct lane *l, struct name *n, struct volume_link *v)
 	if (n->leader.state == STATE_VERIFIED)
 		engine_count(e, COUNT_VERIFIED, 1);
 	i->attr[DESTINATION] = v->ret_attr;
-	i->flags |= n->leader.flags;
-	i->has_digest = n->leader.has_digest;
-	i->digest = n->leader.digest;
+	links_follow(i, &n->leader);
 	complete_done(e, steal(n->item), n->leader.state, &l->released);
 }
 
-/* True when the name is the leader's already: a rename over it would do
- * nothing and leave the temporary name. */
-static bool is_linked(const struct name *n)
-{
-	return n->item->handle[DESTINATION] &&
-	       n->item->attr[DESTINATION].type == n->item->attr[SOURCE].type &&
-	       n->item->attr[DESTINATION].fileid == n->leader.fileid;
-}
-
+/* The name is the leader's already: a rename over it would do nothing and
+ * leave the temporary name. */
 static void already_linked(struct lane *l, struct name *n)
 {
 	struct engine *e = l->engine;
 	struct item *i = steal(n->item);
 
 	engine_count_once(e, i->dir, COUNT_UNCHANGED, 1);
-	i->flags |= n->leader.flags;
-	i->has_digest = n->leader.has_digest;
-	i->digest = n->leader.digest;
+	links_follow(i, &n->leader);
 	i->recorded = false;
 	i->plan.action = PLAN_UNCHANGED;
 	complete_done(e, i, n->leader.state, &l->released);
@@ -115,10 +104,17 @@ static bool prepare(struct lane *l, struct name *n)
 	int r;
 
 	r = links_get(e->links, n->item, &n->leader);
-	if (r > 0 && is_linked(n)) {
+	if (r > 0 && links_is_same(n->item, &n->leader)) {
 		already_linked(l, n);
 		return false;
 	}
+	if (r < 0) {
+		engine_stop(e, r, SIDES);
+		complete_abandoned(e, steal(n->item));
+		return false;
+	}
+	n->item->plan.action = PLAN_COPY;
+	complete_planned(e, n->item);
 	withdraw_item(&claims, n->item);
 	if (withdraw_commit(&claims) < 0) {
 		complete_abandoned(e, steal(n->item));
@@ -128,7 +124,7 @@ static bool prepare(struct lane *l, struct name *n)
 		r = n->item->plan.replace ? clear_directory(l, n->item) : 0;
 		if (r == 0)
 			return true;
-	} else if (r >= 0) {
+	} else {
 		r = -ESTALE;
 	}
 	complete_failed(e, steal(n->item), r, PHASE_WRITE, DESTINATION,

@@ -33,13 +33,45 @@ struct links {
 
 /* A done group in the spill, followed by the handle's bytes. */
 struct record {
-	uint64_t fileid;
+	struct attr attr[SIDES];
 	enum entry_state state;
 	uint32_t flags;
 	bool has_digest;
 	struct digest digest;
 	bool has_handle;
 };
+
+struct link_leader links_leader_of(const struct item *item,
+				   enum entry_state state)
+{
+	return (struct link_leader){
+	    .handle = item->handle[DESTINATION],
+	    .attr = {item->attr[SOURCE], item->attr[DESTINATION]},
+	    .state = state,
+	    .flags = item->flags & ROW_UNLINKED,
+	    .has_digest = item->has_digest,
+	    .digest = item->digest,
+	};
+}
+
+bool links_is_same(const struct item *item, const struct link_leader *leader)
+{
+	const struct attr *a = &item->attr[DESTINATION];
+	const struct attr *b = &leader->attr[DESTINATION];
+
+	/* A tree may span file systems, and numbers repeat in them. */
+	return item->handle[DESTINATION] && leader->handle &&
+	       a->type == b->type && a->fileid == b->fileid &&
+	       a->fsid_major == b->fsid_major && a->fsid_minor == b->fsid_minor;
+}
+
+void links_follow(struct item *item, const struct link_leader *leader)
+{
+	item->attr[SOURCE] = leader->attr[SOURCE];
+	item->flags |= leader->flags;
+	item->has_digest = leader->has_digest;
+	item->digest = leader->digest;
+}
 
 int links_new(const char *spill_directory, struct links **ret)
 {
@@ -113,11 +145,12 @@ static int get_done(struct links *l, const struct key *key,
 	if (r <= 0)
 		return r;
 	memcpy(&rec, bytes, sizeof(rec));
-	*ret = (struct link_leader){.fileid = rec.fileid,
-				    .state = rec.state,
-				    .flags = rec.flags,
-				    .has_digest = rec.has_digest,
-				    .digest = rec.digest};
+	*ret = (struct link_leader){
+	    .attr = {rec.attr[SOURCE], rec.attr[DESTINATION]},
+	    .state = rec.state,
+	    .flags = rec.flags,
+	    .has_digest = rec.has_digest,
+	    .digest = rec.digest};
 	if (rec.has_handle) {
 		ret->handle = handle_new((uint8_t *)bytes + sizeof(rec),
 					 len - sizeof(rec));
@@ -183,7 +216,8 @@ static int put_done(struct links *l, const struct key *key,
 	if (!bytes)
 		return -ENOMEM;
 	memset(&rec, 0, sizeof(rec));
-	rec.fileid = leader->fileid;
+	rec.attr[SOURCE] = leader->attr[SOURCE];
+	rec.attr[DESTINATION] = leader->attr[DESTINATION];
 	rec.state = leader->state;
 	rec.flags = leader->flags;
 	rec.has_digest = leader->has_digest;

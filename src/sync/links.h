@@ -30,10 +30,15 @@
 
 struct links;
 
-/* What the other names of a group need to know of its leader. */
+/*
+ * What the other names of a group need to know of its leader: among it the
+ * version of the source that was copied. Another name may have been listed
+ * later, when the source had changed: what its own listing says of the source
+ * is not what the destination has.
+ */
 struct link_leader {
 	struct handle *handle; /* on the destination; heap, NULL in dry runs */
-	uint64_t fileid;       /* on the destination */
+	struct attr attr[SIDES];
 	enum entry_state state;
 	uint32_t flags; /* ROW_UNLINKED: not the group's first object */
 	bool has_digest;
@@ -45,6 +50,16 @@ enum links_verdict {
 	LINKS_WAIT,  /* the item was taken and comes back from one of these */
 	LINKS_READY, /* the leader is done: `ret` is filled */
 };
+
+/* The item as a leader; the handle stays the item's. */
+struct link_leader links_leader_of(const struct item *item,
+				   enum entry_state state);
+
+/* True when the item's name on the destination is the leader's object. */
+bool links_is_same(const struct item *item, const struct link_leader *leader);
+
+/* What is recorded of the leader is recorded of the item. */
+void links_follow(struct item *item, const struct link_leader *leader);
 
 int links_new(const char *spill_directory, struct links **ret);
 struct links *links_free(struct links *l);

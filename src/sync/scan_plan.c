@@ -60,9 +60,7 @@ static void add_work(struct scanner *s, struct item *i, enum work_kind kind)
 	struct work *w = s->open[kind];
 	uint64_t size = i->attr[SOURCE].size;
 
-	engine_count(s->engine, COUNT_PLANNED, 1);
-	if (i->attr[SOURCE].type == ENTRY_FILE)
-		engine_count(s->engine, COUNT_PLANNED_BYTES, size);
+	complete_planned(s->engine, i);
 	if (w && kind == WORK_SMALL && w->bytes + size > SMALL_BYTES_MAX) {
 		flush_kind(s, kind);
 		w = NULL;
@@ -121,11 +119,7 @@ static void dispatch(struct scanner *s, struct item *i,
 		/* Its other names would be linked to a new object. */
 		if (i->plan.action == PLAN_COPY)
 			free(steal(i->handle[DESTINATION]));
-		engine_count(e, COUNT_PLANNED, 1);
-		engine_count(e, COUNT_PLANNED_BYTES,
-			     i->attr[SOURCE].type == ENTRY_FILE
-				 ? i->attr[SOURCE].size
-				 : 0);
+		complete_planned(e, i);
 		complete_done(e, i, STATE_COPIED, released);
 	} else {
 		add_work(s, i, item_work_kind(i));
@@ -138,33 +132,29 @@ static void dispatch_link(struct scanner *s, struct item *i,
 			  struct item_list *released)
 {
 	struct engine *e = s->engine;
-	struct link_leader self = {.handle = i->handle[DESTINATION],
-				   .fileid = i->attr[DESTINATION].fileid,
-				   .state = i->old_state,
-				   .flags = i->old_flags & ROW_UNLINKED,
-				   .has_digest = i->has_digest,
-				   .digest = i->digest};
+	struct link_leader self;
+	int r;
 
-	if (i->handle[DESTINATION] && leader->handle &&
-	    i->attr[DESTINATION].fileid == leader->fileid) {
-		i->has_digest = leader->has_digest;
-		i->digest = leader->digest;
+	if (links_is_same(i, leader)) {
+		links_follow(i, leader);
 		i->old_state = leader->state;
 		unchanged(s, i, released);
 	} else if (i->plan.action == PLAN_UNCHANGED && i->in_place &&
 		   ((i->old_flags | leader->flags) & ROW_UNLINKED)) {
 		/* The link limit has parted the group: each name stays with
 		 * the object it was given. New names go to the last one. */
-		if (self.flags && links_done(e->links, i, &self, released) < 0)
-			engine_stop(e, -EIO, SIDES);
+		i->flags |= i->old_flags & ROW_UNLINKED;
+		self = links_leader_of(i, i->old_state);
+		r = self.flags ? links_done(e->links, i, &self, released) : 0;
+		if (r < 0)
+			engine_stop(e, r, SIDES);
 		unchanged(s, i, released);
 	} else if (e->options.dry_run) {
 		i->plan.action = PLAN_COPY;
 		print_plan(i->dir, i->name, "link", i->plan.reason);
-		engine_count(e, COUNT_PLANNED, 1);
+		complete_planned(e, i);
 		complete_done(e, i, STATE_COPIED, released);
 	} else {
-		i->plan.action = PLAN_COPY;
 		add_work(s, i, WORK_LINK);
 	}
 }

@@ -591,6 +591,56 @@ static void test_leader_fails(void **state)
 	    tree_compare(w->path[SOURCE], w->path[DESTINATION], TREE_LINKS), 0);
 }
 
+/* Waits until the first name is copied, then changes what it was copied
+ * from, so that only the change time tells. */
+static void poke_when_copied(void *user)
+{
+	struct world *w = user;
+
+	for (int i = 0; i < 1000 && !tree_exists(w->path[DESTINATION], "a");
+	     i++)
+		usleep(10000);
+	tree_poke(w->path[SOURCE], "a", 3);
+}
+
+/* A name that is met after the source changed claims no more than the first
+ * one does. */
+static void test_link_met_after_a_change(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.rule[SOURCE] = {{.verb = VOLUME_LIST,
+						  .name = "z",
+						  .first = 1,
+						  .times = 1,
+						  .effect = FAULT_CALL,
+						  .call = poke_when_copied,
+						  .user = w}}};
+
+	tree_directory(w->path[SOURCE], "z", 0755);
+	tree_file(w->path[SOURCE], "a", 100, 1);
+	tree_link(w->path[SOURCE], "a", "z/b");
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(run.counter[COUNT_LINKED], 1);
+	assert_int_equal(world_row(w, "z/b").source.ctime_ns,
+			 world_row(w, "a").source.ctime_ns);
+	world_run_well(w);
+}
+
+/* As many files are through as were planned, whatever waited for what. */
+static void test_links_are_planned(void **state)
+{
+	struct world *w = *state;
+	struct world_run run;
+
+	tree_file(w->path[SOURCE], "a", 1u << 20, 1);
+	for (char c = 'b'; c < 'h'; c++)
+		tree_link(w->path[SOURCE], "a", (char[]){c, '\0'});
+	run = world_run_well(w);
+	assert_int_equal(run.counter[COUNT_PLANNED], 7);
+	assert_int_equal(run.counter[COUNT_DONE], 7);
+}
+
 /* --- Things change meanwhile --------------------------------------------- */
 
 /* One rule on one side in a fresh copy of the small tree. */
@@ -1275,6 +1325,8 @@ int main(int argc, char **argv)
 	    TEST(link_limit_across),
 	    TEST(link_removed_there),
 	    TEST(leader_fails),
+	    TEST(link_met_after_a_change),
+	    TEST(links_are_planned),
 	    TEST(keeps_changing),
 	    TEST(large_keeps_changing),
 	    TEST(changes_once),

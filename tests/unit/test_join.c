@@ -141,7 +141,7 @@ static int meet(struct fixture *f, struct item *i, struct link_leader *ret)
 static struct link_leader leader_of(const char *handle, uint64_t fileid)
 {
 	return (struct link_leader){.handle = handle_new(handle, 3),
-				    .fileid = fileid,
+				    .attr[DESTINATION].fileid = fileid,
 				    .state = STATE_VERIFIED,
 				    .has_digest = true,
 				    .digest = digest_of(handle, 3)};
@@ -152,7 +152,7 @@ static void assert_leader(const struct link_leader *have, const char *handle,
 {
 	struct digest d = digest_of(handle, 3);
 
-	assert_int_equal(have->fileid, fileid);
+	assert_int_equal(have->attr[DESTINATION].fileid, fileid);
 	assert_int_equal(have->state, STATE_VERIFIED);
 	assert_true(have->has_digest);
 	assert_true(digest_equal(&have->digest, &d));

@@ -146,8 +146,7 @@ struct world_run world_run_well(struct world *w)
 	return run;
 }
 
-enum entry_state world_row_state(struct world *w, const char *path,
-				 uint32_t *ret_flags)
+struct manifest_row world_row(struct world *w, const char *path)
 {
 	struct manifest *m = open_manifest(w);
 	struct manifest_reader *r = manifest_reader_new(m);
@@ -166,9 +165,18 @@ enum entry_state world_row_state(struct world *w, const char *path,
 		*end++ = '/';
 	}
 	assert_true(manifest_get(r, id, end, &row) >= 0);
-	if (ret_flags)
-		*ret_flags = row.flags;
 	manifest_reader_free(r);
 	assert_int_equal(manifest_close(m), 0);
+	row.name = NULL;
+	return row;
+}
+
+enum entry_state world_row_state(struct world *w, const char *path,
+				 uint32_t *ret_flags)
+{
+	struct manifest_row row = world_row(w, path);
+
+	if (ret_flags)
+		*ret_flags = row.flags;
 	return row.state;
 }

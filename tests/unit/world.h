@@ -55,7 +55,10 @@ void world_run(struct world *w, struct world_run *run);
  * same, without temporary names. Returns what came of it. */
 struct world_run world_run_well(struct world *w);
 
-/* The state that the row of entry `path` ("a/b") has, and its flags. */
+/* The row of entry `path` ("a/b"), without its name; state NONE: none. */
+struct manifest_row world_row(struct world *w, const char *path);
+
+/* The state that it has, and its flags. */
 enum entry_state world_row_state(struct world *w, const char *path,
 				 uint32_t *ret_flags);
 
