@@ -20,12 +20,8 @@ static void put_row(struct engine *e, const struct manifest_row *row)
 	if (e->options.dry_run)
 		return;
 	r = manifest_put(e->manifest, row);
-	if (r < 0 && !atomic_exchange(&e->stop_error, r)) {
-		atomic_store(&e->stop_side, SIDES);
-		log_error("manifest: cannot write it (%s): stopping; make room "
-			  "in the state directory and run again",
-			  strerror(-r));
-	}
+	if (r < 0)
+		engine_stop(e, r, SIDES);
 }
 
 void complete_planned(struct engine *e, struct item *i)

@@ -148,10 +148,13 @@ static void make_room(struct dirstack *s)
 	struct dirnode *d, *next;
 
 	/* Oldest last: the newest of the older half must be popped first. */
-	for (d = TAILQ_LAST(&s->list, dirnode_list); s->count > MEMORY_MAX / 2;
-	     d = next) {
+	for (d = TAILQ_LAST(&s->list, dirnode_list);
+	     d && s->count > MEMORY_MAX / 2; d = next) {
 		next = TAILQ_PREV(d, dirnode_list, link);
-		if (!d->parent || spill_node(s, d) < 0)
+		/* The roots of a retry are few and stay. */
+		if (!d->parent)
+			continue;
+		if (spill_node(s, d) < 0)
 			return;
 		TAILQ_REMOVE(&s->list, d, link);
 		dirnode_free(d);

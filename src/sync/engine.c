@@ -124,8 +124,10 @@ bool engine_stops_for(struct engine *e, int error, enum side side)
 		return true;
 	case -ENOTCONN:
 	case -ETIMEDOUT:
-	case -ENOMEM:
 		engine_stop(e, error, side);
+		return true;
+	case -ENOMEM:
+		engine_stop(e, error, SIDES);
 		return true;
 	case -ENOSPC:
 	case -EDQUOT:

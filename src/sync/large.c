@@ -205,8 +205,9 @@ static int resume(struct large *g)
 		engine_count(g->engine, COUNT_RESUMED_BYTES, p.done_bytes);
 		return 0;
 	}
-	if (engine_is_stopping(g->engine))
-		return failed(g, -ECANCELED, PHASE_WRITE, DESTINATION);
+	/* Of use to the next run, if this one ends here. */
+	if (engine_stops_for(g->engine, r, DESTINATION))
+		return failed(g, r, PHASE_WRITE, DESTINATION);
 	discard_temp(g);
 	return 0;
 }
@@ -227,7 +228,10 @@ static int checkpoint(struct large *g, struct range_writer *writer)
 	snprintf(p.temp_name, sizeof(p.temp_name), "%s", g->temp);
 	g->saved_offset = g->offset;
 	g->saved_ns = clock_now_ns();
-	return manifest_put_partial(g->engine->manifest, &p);
+	r = manifest_put_partial(g->engine->manifest, &p);
+	if (r < 0)
+		engine_stop(g->engine, r, SIDES);
+	return r < 0 ? -ECANCELED : 0;
 }
 
 static bool is_checkpoint_due(const struct large *g)
@@ -347,7 +351,7 @@ static int rename_temp(struct large *g)
 	int r;
 
 	withdraw_item(&claims, i);
-	r = withdraw_commit(&claims);
+	r = withdraw_commit(&claims) < 0 ? -ECANCELED : 0;
 	if (r == 0 && i->plan.replace)
 		r = clear_directory(g->lane, i);
 	if (r == 0) {

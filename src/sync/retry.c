@@ -169,7 +169,7 @@ static int note_orphan(const char *path, const struct manifest_partial *p,
 	struct sweep *s = user;
 	struct manifest_partial *partials =
 	    reallocarray(s->partials, s->count + 1, sizeof(*partials));
-	char **paths;
+	char **paths, *copy;
 
 	if (!partials)
 		return -ENOMEM;
@@ -178,9 +178,12 @@ static int note_orphan(const char *path, const struct manifest_partial *p,
 	if (!paths)
 		return -ENOMEM;
 	s->paths = paths;
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
 	s->partials[s->count] = *p;
-	s->paths[s->count] = strdup(path);
-	return s->paths[s->count++] ? 0 : -ENOMEM;
+	s->paths[s->count++] = copy;
+	return 0;
 }
 
 /*

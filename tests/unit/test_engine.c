@@ -1058,6 +1058,31 @@ static void test_resume_large(void **state)
 			 16u << 20);
 }
 
+/* A destination that is lost while it is looked at is no reason to begin the
+ * file anew. */
+static void test_resume_lost(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.failed_rows = 0};
+
+	tree_file(w->path[SOURCE], "large", 16u << 20, 1);
+	run.rule[DESTINATION][0] = (struct fault_rule){.verb = VOLUME_WRITE,
+						       .first = 5,
+						       .times = 1,
+						       .effect = FAULT_CALL,
+						       .call = world_cancel,
+						       .user = &run};
+	world_run(w, &run);
+	run = (struct world_run){.rule[DESTINATION] = {{.verb = VOLUME_READ,
+							.first = 2,
+							.times = FAULT_FOREVER,
+							.error = -ENOTCONN}}};
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_LOST);
+	run = world_run_well(w);
+	assert_true(run.counter[COUNT_RESUMED_BYTES] > 0);
+}
+
 /* What was noted of a file that changed meanwhile is of no use. */
 static void test_resume_changed(void **state)
 {
@@ -1350,6 +1375,7 @@ int main(int argc, char **argv)
 	    TEST(cancel),
 	    TEST(cancel_twice),
 	    TEST(resume_large),
+	    TEST(resume_lost),
 	    TEST(resume_changed),
 	    TEST(partial_is_swept),
 	    TEST(verify_all_unreadable),
