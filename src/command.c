@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The main thread waits for signals and draws the progress; a worker thread
- * opens both sides and runs the engine. So a signal is answered at once
- * whatever the worker waits for.
+ * does all that may wait for a file system or a server: it looks at local
+ * paths, waits for the task's lock, opens both sides, runs the engine. So a
+ * signal is answered at once whatever the worker waits for. When the worker
+ * has ended the main thread says what came of it and closes everything; a
+ * signal then ends the process at once, since all that matters is on the disk
+ * and a manifest that was not closed is like one after a crash.
  */
 #include "command.h"
 
@@ -42,7 +46,10 @@ struct session {
 	struct progress *progress;
 	_Atomic bool interrupted;
 	_Atomic bool ended; /* the worker is through */
+	/* The worker's; the main thread's when it has ended. */
 	enum exit_status status;
+	bool ran; /* the engine, to its end, which was: */
+	enum engine_status end;
 };
 
 static int parse_locations(struct session *s)
@@ -192,13 +199,15 @@ static enum exit_status open_manifest(struct session *s)
 	return r < 0 ? EXIT_USAGE : EXIT_DONE;
 }
 
+/* Why a run stopped; what is neither side's fault is that of this machine,
+ * mostly of the state directory. */
 static void say_why(const struct session *s, const struct engine *e)
 {
 	enum side side;
 	int error = engine_get_stop(e, &side);
-	const char *where =
-	    side < SIDES ? s->location[side]->text : "this machine";
-	const char *what = side < SIDES ? side_name(side) : "local";
+	const char *where = side < SIDES ? s->location[side]->text
+					 : task_get_directory(s->task);
+	const char *what = side < SIDES ? side_name(side) : "state directory";
 
 	switch (error) {
 	case 0:
@@ -209,6 +218,9 @@ static void say_why(const struct session *s, const struct engine *e)
 		log_error("%s %s: lost, it did not answer any more: see that "
 			  "it is up and run again, what is done is kept",
 			  what, where);
+		break;
+	case -ENOMEM:
+		log_error("out of memory: stopped, what is done is kept");
 		break;
 	case -EDQUOT:
 		log_error("%s %s: its quota is used up (on EFS: the limit of "
@@ -231,21 +243,16 @@ static void say_why(const struct session *s, const struct engine *e)
 	}
 }
 
-static enum exit_status exit_status_of(const struct engine *e,
-				       enum engine_status status)
+static enum exit_status exit_status_of(enum engine_status status)
 {
-	enum side side;
-
 	switch (status) {
 	case ENGINE_SUCCESS:
 		return EXIT_DONE;
 	case ENGINE_FAILURES:
+	case ENGINE_STOPPED:
 		return EXIT_FAILED;
 	case ENGINE_LOST:
 		return EXIT_UNREACHABLE;
-	case ENGINE_STOPPED:
-		engine_get_stop(e, &side);
-		return EXIT_FAILED;
 	case ENGINE_CANCELLED:
 		return EXIT_INTERRUPTED;
 	}
@@ -262,7 +269,6 @@ static enum exit_status run_engine(struct session *s)
 	    .spill_directory = task_get_directory(s->task),
 	    .options = &s->options->sync,
 	};
-	enum engine_status status;
 	struct engine *e;
 	int r;
 
@@ -274,17 +280,9 @@ static enum exit_status run_engine(struct session *s)
 	atomic_store(&s->engine, e);
 	if (atomic_load(&s->interrupted))
 		engine_cancel(e);
-	status = engine_run(e);
-	say_why(s, e);
-	s->status = exit_status_of(e, status);
-	progress_finish(s->progress, e, status);
-	if (s->options->json) {
-		char *text = engine_get_summary(e, status);
-
-		puts(text ? text : "{}");
-		free(text);
-	}
-	return s->status;
+	s->end = engine_run(e);
+	s->ran = true;
+	return exit_status_of(s->end);
 }
 
 static void *worker_main(void *arg)
@@ -292,7 +290,8 @@ static void *worker_main(void *arg)
 	struct session *s = arg;
 
 	pthread_setname_np(pthread_self(), "sync");
-	s->status = open_task(s);
+	if (check_apart(s) == 0)
+		s->status = open_task(s);
 	if (s->status == EXIT_DONE)
 		s->status = open_volumes(s);
 	if (s->status == EXIT_DONE)
@@ -361,6 +360,44 @@ static void watch(struct session *s)
 	}
 }
 
+/* After the worker has ended. */
+static void report(struct session *s)
+{
+	struct engine *e = atomic_load(&s->engine);
+	char *text;
+
+	if (!s->ran)
+		return;
+	say_why(s, e);
+	progress_finish(s->progress, e, s->end);
+	if (!s->options->json)
+		return;
+	text = engine_get_summary(e, s->end);
+	puts(text ? text : "{}");
+	fflush(stdout);
+	free(text);
+}
+
+static void leave(int sig)
+{
+	(void)sig;
+	_exit(EXIT_INTERRUPTED);
+}
+
+/* From here on an interrupt is not waited for any more. */
+static void let_signals_end(void)
+{
+	struct sigaction action = {.sa_handler = leave};
+	sigset_t set;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void session_done(struct session *s)
 {
 	struct engine *e = atomic_load(&s->engine);
@@ -389,16 +426,20 @@ enum exit_status command_sync(const struct options *o)
 	pthread_t worker;
 
 	s.progress = progress_new(!o->quiet && isatty(STDERR_FILENO));
-	if (!s.progress)
+	if (!s.progress) {
+		log_error("out of memory");
 		return EXIT_USAGE;
-	if (parse_locations(&s) == 0 && check_apart(&s) == 0) {
+	}
+	if (parse_locations(&s) == 0) {
 		if (pthread_create(&worker, NULL, worker_main, &s) == 0) {
 			watch(&s);
 			pthread_join(worker, NULL);
+			report(&s);
 		} else {
 			log_error("cannot start a thread");
 		}
 	}
+	let_signals_end();
 	session_done(&s);
 	return s.status;
 }

@@ -2,7 +2,7 @@
 /*
  * command - `efsbridge sync`: from the locations to the exit status.
  *
- * Thread rule: main thread, with SIGINT, SIGTERM and SIGUSR1 blocked.
+ * Thread rule: main thread, with SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 blocked.
  */
 #ifndef COMMAND_H
 #define COMMAND_H

@@ -2,9 +2,11 @@
 /*
  * efsbridge - moves one NFS file system to another while people keep working.
  */
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "command.h"
@@ -38,6 +40,15 @@ static void set_up_log(const struct options *o)
 		log_set_level(LOG_ERROR);
 }
 
+/* What was printed must have arrived, else it was not done. */
+static enum exit_status flush_output(enum exit_status status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	log_error("standard output: %s", strerror(errno));
+	return status == EXIT_DONE ? EXIT_FAILED : status;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -48,7 +59,7 @@ int main(int argc, char **argv)
 	case COMMAND_SYNC:
 		set_up_process();
 		set_up_log(&o);
-		return (int)command_sync(&o);
+		return (int)flush_output(command_sync(&o));
 	case COMMAND_VERSION:
 		puts("efsbridge " PACKAGE_VERSION);
 		break;
@@ -57,5 +68,5 @@ int main(int argc, char **argv)
 		options_print_help(o.command);
 		break;
 	}
-	return EXIT_DONE;
+	return (int)flush_output(EXIT_DONE);
 }

@@ -54,6 +54,9 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 		e->location[side] = setup->location[side];
 	}
 	e->manifest = setup->manifest;
+	/* Here, since others read them while the engine runs. */
+	e->started_ns = clock_now_ns();
+	e->started_wall_ns = clock_wall_ns();
 	e->spill_directory = setup->spill_directory;
 	e->options = *o;
 	e->preserve = (o->no_owner ? 0 : ATTR_SET_OWNER) |
@@ -172,7 +175,7 @@ bool engine_is_scanned(const struct engine *e)
 
 int64_t engine_get_elapsed_ns(const struct engine *e)
 {
-	return e->started_ns ? clock_now_ns() - e->started_ns : 0;
+	return clock_now_ns() - e->started_ns;
 }
 
 uint64_t engine_get_execution(const struct engine *e)
@@ -351,8 +354,6 @@ static int prepare(struct engine *e)
 	struct manifest_execution x = {0};
 	int r;
 
-	e->started_ns = clock_now_ns();
-	e->started_wall_ns = clock_wall_ns();
 	r = load_partials(e);
 	if (r == 0 && !e->options.dry_run) {
 		r = manifest_begin(e->manifest, &x);

@@ -261,7 +261,10 @@ static int report(const char *path, const struct manifest_row *row, void *user)
 		whole = NULL;
 	text = whole ? escape_name(whole) : NULL;
 	log_error("%s %s: %s", source ? "source" : "destination",
-		  text ? text : "?", reason_text(row->error, row->phase));
+		  !text   ? "?"
+		  : *text ? text
+			  : ".",
+		  reason_text(row->error, row->phase));
 	return 0;
 }
 

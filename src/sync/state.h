@@ -47,7 +47,7 @@ struct engine {
 	_Atomic bool link_times_said; /* and the user knows */
 	struct attr root_attr[SIDES]; /* before anything was changed */
 	uint64_t execution;
-	int64_t started_ns; /* monotonic */
+	int64_t started_ns; /* monotonic; when it was made */
 	int64_t started_wall_ns;
 	struct tempname tempname;
 

@@ -488,6 +488,17 @@ setup() {
 	on_each_pair body
 }
 
+@test "output that does not arrive is a failure" {
+	body() {
+		[ -w /dev/full ] || skip "no /dev/full"
+		"$MKTREE" --uniform --dirs 1 --files 1 --size 10 "$source_dir"
+		run -1 bash -c '"$0" "$@" >/dev/full' "$EFSBRIDGE" sync \
+			--dry-run --state "$state" "$source" "$destination"
+		[[ $output == *"standard output: "* ]]
+	}
+	on_each_pair body
+}
+
 @test "--quiet says nothing when all is well" {
 	body() {
 		"$MKTREE" --uniform --dirs 2 --files 2 --size 10 "$source_dir"
