@@ -78,6 +78,9 @@ void adopt_link(struct scanner *s, struct item *i)
 	i->old_state = search.state;
 	i->has_digest = search.has_digest;
 	i->digest = search.digest;
-	i->plan =
-	    (struct plan){.action = PLAN_COMPARE, .reason = REASON_SOURCE};
+	i->plan = (struct plan){.action = PLAN_COMPARE,
+				.reason = REASON_SOURCE,
+				.trusted = search.has_digest &&
+					   search.state == STATE_VERIFIED &&
+					   e->options.verify != VERIFY_ALL};
 }

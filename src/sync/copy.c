@@ -156,8 +156,7 @@ static void compare(struct batch *b)
 		digest = digest_of(f->data, f->len);
 		if (i->plan.action == PLAN_COMPARE &&
 		    i->attr[DESTINATION].size == f->len) {
-			if (i->has_digest && i->old_state == STATE_VERIFIED &&
-			    plan_trusts_record(&i->plan))
+			if (i->plan.trusted)
 				f->settled = digest_equal(&digest, &i->digest);
 			else
 				b->at[n++] = f;

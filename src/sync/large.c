@@ -435,8 +435,6 @@ static int copy_tries(struct large *g)
 static int is_settled(struct large *g)
 {
 	struct item *i = g->item;
-	bool trusted = i->has_digest && i->old_state == STATE_VERIFIED &&
-		       plan_trusts_record(&i->plan);
 	struct digest here, there = i->digest;
 	struct attr now;
 	int r;
@@ -452,7 +450,7 @@ static int is_settled(struct large *g)
 	here = digest_stream_get(g->digest);
 	if (g->source.size != i->attr[DESTINATION].size)
 		return 0;
-	if (!trusted) {
+	if (!i->plan.trusted) {
 		r = hash_file(g, DESTINATION, i->handle[DESTINATION],
 			      g->source.size);
 		if (r < 0 && r != -EBUSY)

@@ -81,6 +81,20 @@ static struct plan plan_same(const struct attr *source,
 	return p;
 }
 
+/* Whether the row is of a verified copy that the destination still has, as
+ * far as its attributes tell, and need not be read to be believed. */
+static bool is_trusted(const struct attr *destination,
+		       const struct manifest_row *row,
+		       const struct plan_options *options)
+{
+	return !options->verify_all && row && row->state == STATE_VERIFIED &&
+	       row->has_digest &&
+	       row->destination_fileid == destination->fileid &&
+	       row->source.size == destination->size &&
+	       (!(options->preserve & ATTR_SET_MTIME) ||
+		row->source.mtime_ns == destination->mtime_ns);
+}
+
 static struct plan copy_because(enum plan_reason reason)
 {
 	return (struct plan){.action = PLAN_COPY, .reason = reason};
@@ -120,6 +134,7 @@ struct plan plan_entry(const struct attr *source,
 				      source, destination, options->preserve)};
 	} else {
 		p = plan_same(source, destination, row, options);
+		p.trusted = is_trusted(destination, row, options);
 	}
 	if (source->type == ENTRY_DIRECTORY)
 		p.action = PLAN_ENTER;

@@ -61,6 +61,8 @@ struct plan {
 	uint32_t differs; /* ATTR_SET_* that must be set when the content is
 			     left as it is */
 	bool replace;     /* what the destination has must go first */
+	bool trusted;     /* to be compared: the record of a verified copy
+			     stands for the destination's content */
 };
 
 /*
@@ -71,16 +73,6 @@ struct plan plan_entry(const struct attr *source,
 		       const struct attr *destination,
 		       const struct manifest_row *row,
 		       const struct plan_options *options);
-
-/*
- * True when, for an entry to be compared, the record of a verified copy may
- * stand for the destination's content: not when the destination itself has
- * changed or everything is to be read.
- */
-static inline bool plan_trusts_record(const struct plan *p)
-{
-	return p->reason != REASON_VERIFY && p->reason != REASON_MTIME;
-}
 
 /* Which of the `preserve` attributes differ between the two; the mode of
  * symlinks means nothing and never differs. */

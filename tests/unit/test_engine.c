@@ -1158,6 +1158,24 @@ static void test_retry_counts_what_is_new(void **state)
 	assert_same_counts(&well, &retried);
 }
 
+/* A file of which only the source's change time differs is read on both sides
+ * when all is to be verified. */
+static void test_verify_all_reads_both(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.options.verify = VERIFY_ALL};
+
+	tree_file(w->path[SOURCE], "a", 1000, 1);
+	world_run_well(w);
+	tree_chmod(w->path[SOURCE], "a", 0600);
+	tree_chmod(w->path[SOURCE], "a", 0644);
+	tree_chmod(w->path[DESTINATION], "a", 0644);
+	tree_poke(w->path[DESTINATION], "a", 7);
+	world_run(w, &run);
+	assert_int_equal(run.calls[DESTINATION][VOLUME_READ_WHOLE], 2);
+	world_run_well(w);
+}
+
 /* What was seen before is neither counted nor verified again. */
 static void test_retry_verifies_once(void **state)
 {
@@ -1382,6 +1400,7 @@ int main(int argc, char **argv)
 	    TEST(verify_all_grows),
 	    TEST(retry_counts_what_is_new),
 	    TEST(retry_verifies_once),
+	    TEST(verify_all_reads_both),
 	    TEST(dry_run),
 	    TEST(dry_run_of_changes),
 	    TEST(verify_none),

@@ -289,6 +289,35 @@ static void test_row_holds(void **state)
 	}
 }
 
+/* The record of a verified copy stands for the destination only while that
+ * is the object that was recorded, unchanged, and nothing is to be read. */
+static void test_trust(void **state)
+{
+	struct plan_options options = {.preserve = ALL};
+	struct attr source = sample(ENTRY_FILE), destination = source;
+	struct manifest_row row = record(ENTRY_FILE, OLD_CTIME);
+
+	(void)state;
+	row.has_digest = true;
+	row.destination_fileid = destination.fileid;
+	assert_true(plan_entry(&source, &destination, &row, &options).trusted);
+	options.verify_all = true;
+	assert_false(plan_entry(&source, &destination, &row, &options).trusted);
+	options.verify_all = false;
+	row.destination_fileid++;
+	assert_false(plan_entry(&source, &destination, &row, &options).trusted);
+	row.destination_fileid--;
+	row.state = STATE_COPIED;
+	assert_false(plan_entry(&source, &destination, &row, &options).trusted);
+	row.state = STATE_VERIFIED;
+	row.source.mtime_ns--;
+	assert_false(plan_entry(&source, &destination, &row, &options).trusted);
+	row.source.mtime_ns++;
+	row.has_digest = false;
+	assert_false(plan_entry(&source, &destination, &row, &options).trusted);
+	assert_false(plan_entry(&source, &destination, NULL, &options).trusted);
+}
+
 static void test_attr_differs(void **state)
 {
 	struct attr a = sample(ENTRY_FILE), b = a;
@@ -325,6 +354,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_whole_table),
 	    cmocka_unit_test(test_row_holds),
+	    cmocka_unit_test(test_trust),
 	    cmocka_unit_test(test_attr_differs),
 	    cmocka_unit_test(test_names),
 	};
