@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/log.h"
 #include "sync/metadata.h"
@@ -120,6 +121,31 @@ void complete_done(struct engine *e, struct item *i, enum entry_state state,
 	if (i->leads)
 		release_group(e, i, state, released);
 	end_item(e, i);
+}
+
+void complete_settled(struct engine *e, struct item *i)
+{
+	engine_count(e, COUNT_VERIFIED, 1);
+	i->old_state = STATE_VERIFIED;
+}
+
+void complete_written(struct engine *e, struct item *i, const struct attr *attr,
+		      struct handle **handle)
+{
+	engine_count(e, COUNT_TRANSFERRED, 1);
+	if (i->flags & ROW_UNLINKED)
+		engine_count(e, COUNT_LINK_LIMIT, 1);
+	i->attr[DESTINATION] = *attr;
+	free(i->handle[DESTINATION]);
+	i->handle[DESTINATION] = steal(*handle);
+}
+
+void complete_copied(struct engine *e, struct item *i, bool verified,
+		     struct item_list *released)
+{
+	if (verified)
+		engine_count(e, COUNT_VERIFIED, 1);
+	complete_done(e, i, verified ? STATE_VERIFIED : STATE_COPIED, released);
 }
 
 void complete_say_mismatch(struct engine *e, const struct item *i)

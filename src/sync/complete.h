@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * complete - the ends an item can come to. Each records, counts, releases
- * what waited for the item, drops its directory's pending and frees it.
+ * complete - what becomes of an item: three steps on its way that are counted
+ * (planned, settled, written), and the ends it can come to. Each end records,
+ * counts, releases what waited for the item, drops its directory's pending
+ * and frees it.
  *
  * `released` receives the other names of a hard link group whose leader the
  * item was; its owner (a lane or a scanner) carries them on.
  *
- * Thread rule: any thread; the item is gone afterwards.
+ * Thread rule: any thread that has the item; after an end it is gone.
  */
 #ifndef SYNC_COMPLETE_H
 #define SYNC_COMPLETE_H
@@ -20,6 +22,15 @@ struct engine;
  * that counts it as through. */
 void complete_planned(struct engine *e, struct item *i);
 
+/* What the item is to be has been found on the destination by comparing its
+ * content. Only attributes are left: set_metadata(). */
+void complete_settled(struct engine *e, struct item *i);
+
+/* It was written under its name and has these attributes; the handle is taken
+ * out of `handle`. What is left is to read it back, or complete_done(). */
+void complete_written(struct engine *e, struct item *i, const struct attr *attr,
+		      struct handle **handle);
+
 /*
  * It is on the destination as on the source: copied, or found so. The
  * destination's attributes are in attr[DESTINATION], its handle in
@@ -27,6 +38,10 @@ void complete_planned(struct engine *e, struct item *i);
  */
 void complete_done(struct engine *e, struct item *i, enum entry_state state,
 		   struct item_list *released);
+
+/* complete_done() of what was copied, read back or not. */
+void complete_copied(struct engine *e, struct item *i, bool verified,
+		     struct item_list *released);
 
 /*
  * It failed with `error` on `side`. An error that concerns the whole run

@@ -182,8 +182,7 @@ static void finish_settled(struct batch *b)
 		struct file *f = &b->files[k];
 
 		if (f->item && f->settled) {
-			engine_count(b->engine, COUNT_VERIFIED, 1);
-			f->item->old_state = STATE_VERIFIED;
+			complete_settled(b->engine, f->item);
 			work_add(&rest, steal(f->item));
 		}
 	}
@@ -194,19 +193,12 @@ static void finish_settled(struct batch *b)
 static void written(struct batch *b, struct file *f,
 		    struct volume_write_whole *w)
 {
-	struct item *i = f->item;
-
 	if (w->result < 0) {
 		fail(b, f, w->result, PHASE_WRITE, DESTINATION);
 		return;
 	}
-	engine_count(b->engine, COUNT_TRANSFERRED, 1);
 	engine_count(b->engine, COUNT_BYTES_WRITTEN, f->len);
-	if (i->flags & ROW_UNLINKED)
-		engine_count(b->engine, COUNT_LINK_LIMIT, 1);
-	i->attr[DESTINATION] = w->ret_attr;
-	free(i->handle[DESTINATION]);
-	i->handle[DESTINATION] = steal(w->ret_handle);
+	complete_written(b->engine, f->item, &w->ret_attr, &w->ret_handle);
 }
 
 static void abandon(struct batch *b)
@@ -310,9 +302,8 @@ static void verify_files(struct batch *b)
 			continue;
 		}
 		i->attr[DESTINATION] = b->reads[k].ret_after;
-		engine_count(b->engine, COUNT_VERIFIED, 1);
-		complete_done(b->engine, steal(b->at[k]->item), STATE_VERIFIED,
-			      &b->lane->released);
+		complete_copied(b->engine, steal(b->at[k]->item), true,
+				&b->lane->released);
 	}
 	volume_items_done(VOLUME_READ_WHOLE, b->reads, n);
 }
@@ -321,8 +312,8 @@ static void finish_unverified(struct batch *b)
 {
 	for (size_t k = 0; k < b->count; k++)
 		if (b->files[k].item)
-			complete_done(b->engine, steal(b->files[k].item),
-				      STATE_COPIED, &b->lane->released);
+			complete_copied(b->engine, steal(b->files[k].item),
+					false, &b->lane->released);
 }
 
 static void copy_batch(struct batch *b, struct work *w)

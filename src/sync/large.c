@@ -365,9 +365,7 @@ static int rename_temp(struct large *g)
 	volume_run(volume_of(g, DESTINATION), VOLUME_LOOKUP, &found, 1);
 	if (found.result < 0)
 		return failed(g, found.result, PHASE_WRITE, DESTINATION);
-	free(i->handle[DESTINATION]);
-	i->handle[DESTINATION] = found.ret_handle;
-	i->attr[DESTINATION] = found.ret_attr;
+	complete_written(g->engine, i, &found.ret_attr, &found.ret_handle);
 	return 0;
 }
 
@@ -474,8 +472,7 @@ static void settle(struct large *g)
 	struct work w = {.kind = WORK_METADATA};
 
 	TAILQ_INIT(&w.items);
-	engine_count(g->engine, COUNT_VERIFIED, 1);
-	g->item->old_state = STATE_VERIFIED;
+	complete_settled(g->engine, g->item);
 	work_add(&w, steal(g->item));
 	set_metadata(g->lane, &w);
 }
@@ -484,17 +481,11 @@ static void settle(struct large *g)
 static void end(struct large *g, int r)
 {
 	struct engine *e = g->engine;
-	bool verified = e->options.verify != VERIFY_NONE;
 
 	if (r == 0) {
-		engine_count(e, COUNT_TRANSFERRED, 1);
-		if (verified)
-			engine_count(e, COUNT_VERIFIED, 1);
-		if (g->item->flags & ROW_UNLINKED)
-			engine_count(e, COUNT_LINK_LIMIT, 1);
-		complete_done(e, steal(g->item),
-			      verified ? STATE_VERIFIED : STATE_COPIED,
-			      &g->lane->released);
+		complete_copied(e, steal(g->item),
+				e->options.verify != VERIFY_NONE,
+				&g->lane->released);
 		return;
 	}
 	if (engine_stops_for(e, r, g->side)) {

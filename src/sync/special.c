@@ -123,8 +123,7 @@ static void finish_settled(struct batch *b)
 		struct thing *t = &b->things[k];
 
 		if (t->item && t->settled) {
-			engine_count(b->engine, COUNT_VERIFIED, 1);
-			t->item->old_state = STATE_VERIFIED;
+			complete_settled(b->engine, t->item);
 			work_add(&rest, steal(t->item));
 		}
 	}
@@ -134,18 +133,11 @@ static void finish_settled(struct batch *b)
 
 static void made(struct batch *b, struct thing *t, struct volume_make *m)
 {
-	struct item *i = t->item;
-
-	if (m->result < 0) {
+	if (m->result < 0)
 		fail(b, t, m->result, PHASE_WRITE, DESTINATION);
-		return;
-	}
-	engine_count(b->engine, COUNT_TRANSFERRED, 1);
-	if (i->flags & ROW_UNLINKED)
-		engine_count(b->engine, COUNT_LINK_LIMIT, 1);
-	i->attr[DESTINATION] = m->ret_attr;
-	free(i->handle[DESTINATION]);
-	i->handle[DESTINATION] = steal(m->ret_handle);
+	else
+		complete_written(b->engine, t->item, &m->ret_attr,
+				 &m->ret_handle);
 }
 
 static void abandon(struct batch *b)
@@ -251,12 +243,9 @@ static void make_batch(struct batch *b, struct work *w)
 	for (size_t k = 0; k < b->count; k++) {
 		struct thing *t = &b->things[k];
 
-		if (t->item && verify)
-			engine_count(b->engine, COUNT_VERIFIED, 1);
 		if (t->item)
-			complete_done(b->engine, steal(t->item),
-				      verify ? STATE_VERIFIED : STATE_COPIED,
-				      &b->lane->released);
+			complete_copied(b->engine, steal(t->item), verify,
+					&b->lane->released);
 		free(t->target);
 	}
 }
