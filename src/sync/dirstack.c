@@ -217,7 +217,7 @@ int dirstack_pop(struct dirstack *s, struct dirnode **ret, int max)
 	int n = 0;
 
 	pthread_mutex_lock(&s->lock);
-	while (!s->closed && (n = take(s, ret, max)) == 0)
+	while ((n = take(s, ret, max)) == 0 && !s->closed)
 		pthread_cond_wait(&s->changed, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 	return n;

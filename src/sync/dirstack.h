@@ -26,14 +26,14 @@ struct dirstack *dirstack_free(struct dirstack *s);
 /* Takes the node over. Never fails: what cannot be spilled stays in memory. */
 void dirstack_push(struct dirstack *s, struct dirnode *d);
 
-/* Up to `max` nodes into `ret`, waits for the first: how many, 0 once closed,
- * or a negative errno when the spill cannot be read back. */
+/* Up to `max` nodes into `ret`, waits for the first: how many, 0 once closed
+ * and empty, or a negative errno when the spill cannot be read back. */
 int dirstack_pop(struct dirstack *s, struct dirnode **ret, int max);
 
 /* The same without waiting. */
 int dirstack_try_pop(struct dirstack *s, struct dirnode **ret, int max);
 
-/* Pops wait no more; what is there stays. */
+/* Pops wait no more; what is there can still be taken. */
 void dirstack_close(struct dirstack *s);
 
 #endif
