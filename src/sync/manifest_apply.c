@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 
-/* In the order of drop_tree(), which runs three of them one by one. */
+/* In the order of drop_below(), which runs three of them one by one. */
 enum statement {
 	PUT_ROW,
 	PUT_PARTIAL,
@@ -125,12 +125,6 @@ static int run_keyed(struct manifest_apply *a, enum statement which,
 	return run(a, which);
 }
 
-static int put_row(struct manifest_apply *a, const struct manifest_item *item)
-{
-	manifest_bind_row(a->stmt[PUT_ROW], 3, &item->row);
-	return run_keyed(a, PUT_ROW, item);
-}
-
 static int put_partial(struct manifest_apply *a,
 		       const struct manifest_item *item)
 {
@@ -168,16 +162,13 @@ static int find_directory(struct manifest_apply *a,
 	return r;
 }
 
-/* The entry, its partial, and what is below if it is a directory. */
-static int drop_tree(struct manifest_apply *a, const struct manifest_item *item)
+/* What is below the entry, if it is a directory. */
+static int drop_below(struct manifest_apply *a,
+		      const struct manifest_item *item)
 {
 	int64_t id = 0;
-	int r = run_keyed(a, DROP_ROW, item);
+	int r = find_directory(a, item, &id);
 
-	if (r == 0)
-		r = run_keyed(a, DROP_PARTIAL, item);
-	if (r == 0)
-		r = find_directory(a, item, &id);
 	if (r <= 0)
 		return r;
 
@@ -189,6 +180,33 @@ static int drop_tree(struct manifest_apply *a, const struct manifest_item *item)
 		r = run(a, (enum statement)i);
 	}
 	return r;
+}
+
+/* The entry, its partial, and what is below. */
+static int drop_tree(struct manifest_apply *a, const struct manifest_item *item)
+{
+	int r = run_keyed(a, DROP_ROW, item);
+
+	if (r == 0)
+		r = run_keyed(a, DROP_PARTIAL, item);
+	return r < 0 ? r : drop_below(a, item);
+}
+
+/* Where something else was copied to, there is no directory any more. */
+static bool ends_directory(const struct manifest_row *row)
+{
+	return row->type != ENTRY_DIRECTORY &&
+	       (row->state == STATE_COPIED || row->state == STATE_VERIFIED);
+}
+
+static int put_row(struct manifest_apply *a, const struct manifest_item *item)
+{
+	int r = ends_directory(&item->row) ? drop_below(a, item) : 0;
+
+	if (r < 0)
+		return r;
+	manifest_bind_row(a->stmt[PUT_ROW], 3, &item->row);
+	return run_keyed(a, PUT_ROW, item);
 }
 
 /* There is one writer, and it holds the task's lock: whatever still says

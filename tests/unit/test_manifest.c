@@ -553,6 +553,38 @@ static void test_drop_tree(void **state)
 	close_both(f);
 }
 
+/* What was copied to where a directory was ends what is said of that one. */
+static void test_copied_over_directory(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest_row row;
+	uint64_t a, ab;
+
+	open_both(f);
+	a = directory(f, MANIFEST_ROOT, "a", "a");
+	ab = directory(f, a, "b", "a/b");
+	row = sample(ab, "file");
+	assert_int_equal(manifest_put(f->m, &row), 0);
+
+	row = sample(MANIFEST_ROOT, "a");
+	row.state = STATE_FAILED;
+	row.error = -ENOTEMPTY;
+	row.phase = PHASE_WRITE;
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	row = sample(a, "b");
+	row.type = row.source.type = ENTRY_DIRECTORY;
+	row.has_digest = false;
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	assert_int_equal(manifest_flush(f->m), 0);
+	assert_query(f, "SELECT count(*) FROM entry", "3");
+
+	row = sample(MANIFEST_ROOT, "a");
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	close_both(f);
+	assert_query(f, "SELECT group_concat(path) FROM entries", "a");
+	assert_query(f, "SELECT count(*) FROM directory", "1");
+}
+
 /* --- Executions and failures ---------------------------------------------- */
 
 static void test_executions(void **state)
@@ -1190,6 +1222,7 @@ int main(void)
 	    T(test_directory_race),
 	    T(test_directory_memory),
 	    T(test_drop_tree),
+	    T(test_copied_over_directory),
 	    T(test_executions),
 	    T(test_failed),
 	    T(test_view),
