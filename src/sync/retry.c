@@ -23,6 +23,7 @@
 struct paths {
 	size_t count;
 	char *path[DIRECTORIES_MAX];
+	struct dirnode *node[DIRECTORIES_MAX]; /* NULL: no visit */
 };
 
 static int note_path(const char *path, void *user)
@@ -113,23 +114,39 @@ static struct dirnode *node_of(struct engine *e, const char *path,
 	return d;
 }
 
-static void revisit(struct engine *e, struct manifest_reader *reader,
-		    const char *path)
+/* The root for another visit of `path`, NULL when there is none to be made. */
+static struct dirnode *revisit(struct engine *e, struct manifest_reader *reader,
+			       const char *path)
 {
 	struct place place;
 	struct dirnode *d;
 
 	if (find_place(e, reader, path, &place) < 0) {
 		engine_count(e, COUNT_FAILED, 1);
-		return;
+		return NULL;
 	}
 	if (place.covered)
-		return;
+		return NULL;
 	d = node_of(e, path, &place);
-	if (d)
-		engine_push_root(e, d);
-	else
+	if (!d)
 		engine_count(e, COUNT_FAILED, 1); /* its entries stay failed */
+	return d;
+}
+
+/*
+ * All are found before the first is visited: a visit mends records and makes
+ * directories, and what it enters must not be visited on its own as well. Two
+ * visits of one directory would write the same names at the same time.
+ */
+static void revisit_all(struct engine *e, struct manifest_reader *reader,
+			struct paths *paths)
+{
+	for (size_t i = 0; i < paths->count; i++)
+		if (!engine_is_stopping(e))
+			paths->node[i] = revisit(e, reader, paths->path[i]);
+	for (size_t i = 0; i < paths->count; i++)
+		if (paths->node[i])
+			engine_push_root(e, paths->node[i]);
 }
 
 void retry_failed(struct engine *e)
@@ -146,9 +163,7 @@ void retry_failed(struct engine *e)
 	/* With more failures than are tried again the count must stay. */
 	if (r == 0 && paths->count < DIRECTORIES_MAX) {
 		atomic_store(&e->counters.value[COUNT_FAILED], 0);
-		for (size_t i = 0; i < paths->count; i++)
-			if (!engine_is_stopping(e))
-				revisit(e, reader, paths->path[i]);
+		revisit_all(e, reader, paths);
 	}
 	for (size_t i = 0; paths && i < paths->count; i++)
 		free(paths->path[i]);
@@ -261,10 +276,7 @@ static int report(const char *path, const struct manifest_row *row, void *user)
 		whole = NULL;
 	text = whole ? escape_name(whole) : NULL;
 	log_error("%s %s: %s", source ? "source" : "destination",
-		  !text   ? "?"
-		  : *text ? text
-			  : ".",
-		  reason_text(row->error, row->phase));
+		  text ? text : "?", reason_text(row->error, row->phase));
 	return 0;
 }
 
