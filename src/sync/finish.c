@@ -156,8 +156,10 @@ static void finish_batch(struct batch *b)
 		const struct dirnode *d = b->nodes[k];
 
 		if (d->error && !engine_is_stopping(e))
-			complete_directory_failure(e, d, d->error, PHASE_LIST,
-						   d->error_side);
+			complete_directory_failure(
+			    e, d, d->error,
+			    d->error_side == SOURCE ? PHASE_LIST : PHASE_WRITE,
+			    d->error_side);
 	}
 }
 

@@ -41,7 +41,7 @@ enum entry_state {
 /* What was going on when an entry failed. */
 enum entry_phase {
 	PHASE_NONE,
-	PHASE_LIST,
+	PHASE_LIST, /* of the source; the destination's belongs to writing */
 	PHASE_READ,
 	PHASE_WRITE,
 	PHASE_METADATA,

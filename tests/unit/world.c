@@ -65,6 +65,7 @@ static int note_failed(const char *path, const struct manifest_row *row,
 
 	if (run->failed_rows++ == 0) {
 		run->failed_error = row->error;
+		run->failed_phase = row->phase;
 		snprintf(run->failed_path, sizeof(run->failed_path), "%s%s%s",
 			 path, *path ? "/" : "", row->name);
 	}

@@ -37,6 +37,7 @@ struct world_run {
 	uint64_t calls[SIDES][VOLUME_VERBS + 1];
 	unsigned failed_rows; /* of this execution */
 	int failed_error;     /* of the first */
+	enum entry_phase failed_phase;
 	char failed_path[256];
 };
 
