@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The manifest knows the other names by the source's file id, and where they
+ * are. A record is not believed, only followed: the destination must have that
+ * very object there, with the size and time the source has now, and the item
+ * is compared afterwards like any other, so at worst a link is made in vain
+ * and replaced by a copy.
+ */
 #include "sync/adopt.h"
 
 #include <stdlib.h>

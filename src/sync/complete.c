@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Every item that was made comes here exactly once, whatever became of it:
+ * its directory's pending, and with it the end of the run, hangs on that.
+ *
+ * The order within an end is fixed. The row is put first: the finisher may
+ * put the directory's as soon as the pending is dropped, and a row never
+ * becomes durable before those put earlier. Then the hard link group is
+ * released, since it borrows the item's handle. The item goes last.
+ */
 #include "sync/complete.h"
 
 #include <errno.h>

@@ -289,6 +289,7 @@ static void verify_files(struct batch *b)
 			b->at[n++] = &b->files[k];
 	if (n == 0)
 		return;
+	/* Expected is what was written, whatever the server says of it. */
 	for (size_t k = 0; k < n; k++)
 		b->at[k]->item->attr[DESTINATION].size =
 		    b->at[k]->item->attr[SOURCE].size;

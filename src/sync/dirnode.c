@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A path is written from its end: only the way up to the root is known. */
 #include "sync/dirnode.h"
 
 #include <stdlib.h>

@@ -35,7 +35,9 @@
 #define LANES_MAX 128
 
 /* Large files at once. Each holds the ranges in flight of both sides: at most
- * twice WINDOW_MAX of ranges.c in MiB, so 128 MiB together. */
+ * twice WINDOW_MAX of ranges.c in MiB, so 128 MiB together. (A file that
+ * outgrew its batch, or leads a group whose leader failed, is carried by the
+ * lane that has it, beside these.) */
 #define LARGE_LANES 4
 
 #define SCANNERS_MIN 2

@@ -4,6 +4,10 @@
  * ended, children before parents. All that wait when it looks are finished in
  * one call, so the more there are the less each costs; finishing one drops
  * its parent's pending, which may bring the parent.
+ *
+ * A directory's times are right only once nothing in it changes any more. That
+ * holds when its pending is gone: whoever changes a name in it holds one. Its
+ * own attributes change nothing in its parent.
  */
 #include "sync/finish.h"
 

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An item lives long where the tree is large (a full queue of batches, and all
+ * names that wait for a hard link's leader), so it holds no path: that is made
+ * from its directory's when somebody must see it.
+ */
 #include "sync/item.h"
 
 #include <stdlib.h>

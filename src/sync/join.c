@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The first MEMORY_MAX entries are in a hash of lists, and leave it when they
+ * are taken; the rest is in the spill, under their names, and is only
+ * forgotten as a whole. The spill outlives the directory, so that a tree of
+ * many large ones makes one file.
+ */
 #include "sync/join.h"
 
 #include <errno.h>

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A lane carries one work at a time, to its end. What is released on the way,
+ * names that waited for a hard link's leader, is carried by the same lane
+ * afterwards: a lane that put it on the queue could wait for room that only
+ * lanes make.
+ */
 #include "sync/lane.h"
 
 #include <errno.h>

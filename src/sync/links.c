@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Groups under way are in a hash of lists, keyed by what makes a file one
+ * object on the source: file system and file id. When a leader is done its
+ * group leaves the hash, and what its other names need goes to a spill, where
+ * it stays for the run: another name may be met at any time, and no count of
+ * those still to come can be trusted (names may lie outside the tree).
+ *
+ * All is under one lock, the spill included: a name that finds its group
+ * neither under way nor done becomes its leader before anybody else can ask.
+ */
 #include "sync/links.h"
 
 #include <errno.h>

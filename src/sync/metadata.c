@@ -1,4 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What may be set cannot be asked of a server, it can only be tried: so a run
+ * begins by making entries with a foreign owner, a foreign group and a time.
+ * A server that squashes root says yes and keeps its own owner; some drop the
+ * times of symlinks. What it refuses is left out of all that follows (of
+ * `preserve`), neither set nor compared, so that a second run finds nothing
+ * to do, and is noted in each row where it makes a difference.
+ *
+ * Set-id bits go where the owner or group they speak of is not kept. Those of
+ * directories stay: there set-gid only tells how new entries get their group.
+ */
 #include "sync/metadata.h"
 
 #include <errno.h>

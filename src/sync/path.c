@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One lookup a component, one after the other: each needs the handle that the
+ * one before found. */
 #include "sync/path.h"
 
 #include <stdlib.h>

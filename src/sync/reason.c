@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The first that fits counts: those of a phase stand before those of any. What
+ * is not here is said in the system's words. */
 #include "sync/reason.h"
 
 #include <errno.h>

@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The second try visits directories, not entries: each that has failed entries
+ * of this execution becomes the root of a pass of its own, is listed and
+ * planned again, and what is done by now is found unchanged. A directory that
+ * failed itself is met, and entered, from its parent.
+ *
+ * The count of failures begins anew with it: an entry that fails again is
+ * counted again, one that does not has mended. What cannot be visited again
+ * counts as one failure, so that the run does not end as a success.
+ */
 #include "sync/retry.h"
 
 #include <errno.h>

@@ -2,7 +2,9 @@
 /*
  * The subdirectories of one page: those that the destination lacks are made,
  * all in one call, and each goes on the stack. They are made mode 0700 and
- * get their own attributes when their last child has ended.
+ * get their own attributes when their last child has ended: a mode without
+ * write permission would keep this run from filling them, and the rest of the
+ * world has no business in a directory that is half there.
  */
 #include <errno.h>
 #include <stdlib.h>

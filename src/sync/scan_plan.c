@@ -3,6 +3,11 @@
  * What a scanner does with each entry of the source: ask the join for the
  * destination's entry and the manifest for the record, plan, and put the item
  * into the work of its kind.
+ *
+ * A scanner fills one work of each kind at a time, across directories. It may
+ * not sit on them: a hard link's other names wait for a leader that lies in
+ * one, and directories for all that lies in them. So they are handed out when
+ * full, when the lanes have nothing to do, and before the scanner waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -229,6 +234,9 @@ static int find_counterpart(struct scanner *s, const char *name,
 	if (r < 0)
 		return r;
 	c->exists = r > 0;
+	/* Of what the destination lacks the manifest may still have a row, from
+	 * before somebody removed it. It is not asked: it would cost a search
+	 * for each new entry, and speaks of an object that is gone. */
 	if (!c->exists)
 		return 0;
 	r = manifest_get(s->reader, s->dir->id, name, &c->row);

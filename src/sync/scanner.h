@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * scanner - what the modules of one scanner share. Only scan*.c include it.
+ * scanner - what the modules of one scanner share. Only scan*.c and adopt.c
+ * include it.
  *
  * Thread rule: a scanner belongs to its thread.
  */

@@ -4,7 +4,8 @@
  * has no data but a link target.
  *
  * Where something is in the way, the new one is made under a temporary name
- * and renamed over it.
+ * and renamed over it. FIFOs and sockets have nothing to be compared: one that
+ * is there is settled, and only their attributes are looked at.
  */
 #include <errno.h>
 #include <stdlib.h>

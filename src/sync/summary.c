@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Written by hand, key by key: nothing here is nested or long enough to be
+ * worth a library. */
 #include "sync/summary.h"
 
 #include <inttypes.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A name is recognised by its whole form: a user's file that only begins like
+ * one is a file like any other. */
 #include "sync/tempname.h"
 
 #include <inttypes.h>

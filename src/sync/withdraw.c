@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A drop is queued like a row, so the flush in withdraw_commit() waits for one
+ * commit of the manifest, however much was noted. A directory's row is dropped
+ * once: `withdrawn` is set only after the commit, so whoever finds it set may
+ * change the directory at once.
+ */
 #include "sync/withdraw.h"
 
 #include "sync/state.h"

@@ -29,7 +29,8 @@ struct item;
 
 struct withdraw {
 	struct engine *engine;
-	struct dirnode *directory; /* the last one noted */
+	struct dirnode *directory; /* the last one noted; others are noted again
+				      next time, which is harmless */
 	bool needed; /* something was queued and must be committed */
 	int error;
 };
