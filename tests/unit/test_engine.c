@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -1120,6 +1121,96 @@ static void test_partial_is_swept(void **state)
 	world_run_well(w);
 }
 
+/* --- What the retry visits ----------------------------------------------- */
+
+/* Gives the visit of `p` time to mend what is in it, if it has begun. */
+static void await_mended(void *user)
+{
+	struct world *w = user;
+	struct timespec tick = {.tv_nsec = 10000000};
+	char from[128], to[128];
+	struct stat source, destination;
+
+	snprintf(from, sizeof(from), "%s/p/x", w->path[SOURCE]);
+	snprintf(to, sizeof(to), "%s/p/x", w->path[DESTINATION]);
+	assert_int_equal(stat(from, &source), 0);
+	for (int i = 0; i < 30; i++) {
+		if (stat(to, &destination) == 0 &&
+		    destination.st_mtim.tv_sec == source.st_mtim.tv_sec)
+			i += 10;
+		nanosleep(&tick, NULL);
+	}
+}
+
+/* A directory that failed, and in which something failed, is visited once:
+ * two visits at a time would write the same names. */
+static void test_retry_visits_once(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.rule = {
+				    [SOURCE] = {{.verb = VOLUME_READ_WHOLE,
+						 .name = "y",
+						 .first = 1,
+						 .times = 1,
+						 .error = -EIO},
+						{.verb = VOLUME_READ_WHOLE,
+						 .name = "z",
+						 .first = 1,
+						 .times = 1,
+						 .error = -EIO},
+						{.verb = VOLUME_LOOKUP,
+						 .name = "p-q",
+						 .first = 1,
+						 .times = 1,
+						 .effect = FAULT_CALL,
+						 .call = await_mended,
+						 .user = w}},
+				    [DESTINATION] = {{.verb = VOLUME_SETATTR,
+						      .name = "x",
+						      .first = 1,
+						      .times = 1,
+						      .error = -EIO}},
+				}};
+
+	tree_directory(w->path[SOURCE], "p", 0755);
+	tree_directory(w->path[SOURCE], "p/x", 0755);
+	tree_directory(w->path[SOURCE], "p-q", 0755);
+	tree_file(w->path[SOURCE], "p/x/y", 10, 1);
+	tree_file(w->path[SOURCE], "p-q/z", 10, 2);
+	tree_touch(w->path[SOURCE], "p/x", 1100000000);
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	/* Four directories, then p, x and p-q. */
+	assert_int_equal(run.calls[SOURCE][VOLUME_LIST], 7);
+	world_run_well(w);
+}
+
+/* Which side could not be listed is told by the phase. */
+static void test_list_phases(void **state)
+{
+	struct world *w = *state;
+
+	for (int side = 0; side < SIDES; side++) {
+		struct world_run run = {0};
+
+		run.rule[side][0] = (struct fault_rule){.verb = VOLUME_LIST,
+							.name = "d",
+							.first = 1,
+							.times = FAULT_FOREVER,
+							.error = -EIO};
+		make_tree(w->path[SOURCE]);
+		world_run_well(w);
+		world_run(w, &run);
+		assert_int_equal(run.status, ENGINE_FAILURES);
+		assert_string_equal(run.failed_path, "d");
+		assert_int_equal(run.failed_phase,
+				 side == SOURCE ? PHASE_LIST : PHASE_WRITE);
+		tree_remove(w->path[SOURCE]);
+		assert_int_equal(mkdir(w->path[SOURCE], 0755), 0);
+		world_begin_anew(w);
+	}
+}
+
 /* --- What the retry counts ----------------------------------------------- */
 
 static void assert_same_counts(const struct world_run *a,
@@ -1398,6 +1489,8 @@ int main(int argc, char **argv)
 	    TEST(partial_is_swept),
 	    TEST(verify_all_unreadable),
 	    TEST(verify_all_grows),
+	    TEST(retry_visits_once),
+	    TEST(list_phases),
 	    TEST(retry_counts_what_is_new),
 	    TEST(retry_verifies_once),
 	    TEST(verify_all_reads_both),
