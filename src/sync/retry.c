@@ -225,7 +225,9 @@ static void remove_orphan(struct engine *e, struct manifest_reader *reader,
 	struct dirnode *d;
 	struct attr attr;
 
-	if (find_place(e, reader, path, &place) < 0)
+	/* Where a listing failed, the file may still be there: the next run
+	 * may go on with it. */
+	if (find_place(e, reader, path, &place) < 0 || place.covered)
 		return;
 	d = node_of(e, path, &place);
 	if (d) {
@@ -286,7 +288,10 @@ static int report(const char *path, const struct manifest_row *row, void *user)
 		whole = NULL;
 	text = whole ? escape_name(whole) : NULL;
 	log_error("%s %s: %s", source ? "source" : "destination",
-		  text ? text : "?", reason_text(row->error, row->phase));
+		  !text   ? "?"
+		  : *text ? text
+			  : ".",
+		  reason_text(row->error, row->phase));
 	return 0;
 }
 

@@ -309,6 +309,22 @@ static int plan_one(struct scanner *s, struct volume_entry *entry,
 	return 0;
 }
 
+/* An entry of which the source gives no attributes. */
+static void fail_entry(struct scanner *s, const struct volume_entry *entry)
+{
+	int error = entry->attr_result < 0 ? entry->attr_result : -EIO;
+	struct handle *handle;
+	struct attr attr;
+
+	/* Both sides have the name: it is not one to be counted as kept. */
+	if (join_take(s->join, entry->name, &attr, &handle) > 0)
+		free(handle);
+	if (!engine_stops_for(s->engine, error, SOURCE))
+		complete_record_failure(s->engine, s->dir, entry->name,
+					&entry->attr, error, PHASE_LIST,
+					SOURCE);
+}
+
 void scan_entry(struct scanner *s, struct volume_entry *entry)
 {
 	struct engine *e = s->engine;
@@ -324,11 +340,7 @@ void scan_entry(struct scanner *s, struct volume_entry *entry)
 	if (entry->attr_result == 0 && entry->attr.type == ENTRY_DIRECTORY)
 		engine_count_once(e, s->dir, COUNT_DIRECTORIES, 1);
 	if (entry->attr_result < 0 || !entry->handle) {
-		if (!engine_stops_for(e, entry->attr_result, SOURCE))
-			complete_record_failure(
-			    e, s->dir, entry->name, &entry->attr,
-			    entry->attr_result ? entry->attr_result : -EIO,
-			    PHASE_LIST, SOURCE);
+		fail_entry(s, entry);
 		return;
 	}
 	r = find_counterpart(s, entry->name, &c);

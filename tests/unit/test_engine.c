@@ -1084,6 +1084,32 @@ static void test_resume_lost(void **state)
 	assert_true(run.counter[COUNT_RESUMED_BYTES] > 0);
 }
 
+/* Nor is a directory that cannot be listed this time. */
+static void test_resume_unlisted(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.failed_rows = 0};
+
+	tree_directory(w->path[SOURCE], "d", 0755);
+	tree_file(w->path[SOURCE], "d/large", 16u << 20, 1);
+	run.rule[DESTINATION][0] = (struct fault_rule){.verb = VOLUME_WRITE,
+						       .first = 5,
+						       .times = 1,
+						       .effect = FAULT_CALL,
+						       .call = world_cancel,
+						       .user = &run};
+	world_run(w, &run);
+	run = (struct world_run){.rule[SOURCE] = {{.verb = VOLUME_LIST,
+						   .name = "d",
+						   .first = 1,
+						   .times = FAULT_FOREVER,
+						   .error = -EIO}}};
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_FAILURES);
+	run = world_run_well(w);
+	assert_true(run.counter[COUNT_RESUMED_BYTES] > 0);
+}
+
 /* What was noted of a file that changed meanwhile is of no use. */
 static void test_resume_changed(void **state)
 {
@@ -1485,6 +1511,7 @@ int main(int argc, char **argv)
 	    TEST(cancel_twice),
 	    TEST(resume_large),
 	    TEST(resume_lost),
+	    TEST(resume_unlisted),
 	    TEST(resume_changed),
 	    TEST(partial_is_swept),
 	    TEST(verify_all_unreadable),
