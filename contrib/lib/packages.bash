@@ -61,9 +61,20 @@ packages_missing() {
 	done <<<"$packages_table" | sort -u
 }
 
+# packages_mtab: nfs-ganesha finds file systems through /etc/mtab, which a
+# minimal image lacks; elsewhere it is this same link.
+packages_mtab() {
+	[ -e /etc/mtab ] && return
+	echo 'Making the link /etc/mtab, which nfs-ganesha reads'
+	ln -s ../proc/self/mounts /etc/mtab
+}
+
 # packages_install GROUP...: installs what is missing, if anything is.
 packages_install() {
 	local missing command log
+	if [[ " $* " == *" servers "* ]]; then
+		packages_mtab || return
+	fi
 	mapfile -t missing < <(packages_missing "$@")
 	((${#missing[@]})) || return 0
 
