@@ -48,6 +48,7 @@ struct large {
 	struct attr source;           /* the version that is being copied */
 	struct digest_stream *digest; /* of the source's bytes up to `offset` */
 	uint64_t offset;
+	bool ends_in_hole; /* what is before `offset` may end in zeros */
 	struct volume_file *file;
 	struct handle *handle; /* of the temporary file */
 	char temp[VOLUME_NAME_MAX + 1];
@@ -212,16 +213,32 @@ static int resume(struct large *g)
 	return 0;
 }
 
-/* Makes durable what was written and notes how far it goes. */
+static int set_temp(struct large *g, const struct attr_set *set,
+		    struct attr *ret)
+{
+	struct volume_setattr item = {.handle = g->handle, .set = *set};
+
+	volume_run(volume_of(g, DESTINATION), VOLUME_SETATTR, &item, 1);
+	*ret = item.ret_attr;
+	return failed(g, item.result, PHASE_METADATA, DESTINATION);
+}
+
+/* Makes durable what was written and notes how far it goes. Zeros are not
+ * written: where they end it, nothing has made the file that long. */
 static int checkpoint(struct large *g, struct range_writer *writer)
 {
 	struct manifest_partial p = {.directory = g->item->dir->id,
 				     .source = g->source,
 				     .done_bytes = g->offset,
 				     .digest = digest_stream_get(g->digest)};
-	int r;
+	struct attr_set size = {.which = ATTR_SET_SIZE, .size = g->offset};
+	struct attr have;
+	int r = 0;
 
-	r = range_writer_commit(writer);
+	if (g->ends_in_hole)
+		r = set_temp(g, &size, &have);
+	if (r == 0)
+		r = range_writer_commit(writer);
 	if (r < 0)
 		return r;
 	snprintf(p.name, sizeof(p.name), "%s", g->item->name);
@@ -253,6 +270,7 @@ static int pass_range(struct large *g, struct range_reader *reader,
 	if (r <= 0)
 		return failed(g, r, PHASE_READ, SOURCE);
 	digest_stream_add(g->digest, data, len);
+	g->ends_in_hole = data[len - 1] == 0;
 	r = range_writer_put(writer, g->offset, data, len, blob);
 	blob_unref(blob);
 	if (r < 0)
@@ -289,16 +307,6 @@ static int copy_ranges(struct large *g)
 	}
 	range_writer_free(writer);
 	return r;
-}
-
-static int set_temp(struct large *g, const struct attr_set *set,
-		    struct attr *ret)
-{
-	struct volume_setattr item = {.handle = g->handle, .set = *set};
-
-	volume_run(volume_of(g, DESTINATION), VOLUME_SETATTR, &item, 1);
-	*ret = item.ret_attr;
-	return failed(g, item.result, PHASE_METADATA, DESTINATION);
 }
 
 static int finish_attributes(struct large *g)

@@ -1061,6 +1061,28 @@ static void test_resume_large(void **state)
 
 /* A destination that is lost while it is looked at is no reason to begin the
  * file anew. */
+/* What was noted of a file holds when it ends in a hole, too. */
+static void test_resume_hole(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.failed_rows = 0};
+	char path[128];
+
+	tree_file(w->path[SOURCE], "large", 1u << 20, 1);
+	snprintf(path, sizeof(path), "%s/large", w->path[SOURCE]);
+	assert_int_equal(truncate(path, 64 << 20), 0);
+	run.rule[SOURCE][0] = (struct fault_rule){.verb = VOLUME_READ,
+						  .first = 40,
+						  .times = 1,
+						  .effect = FAULT_CALL,
+						  .call = world_cancel,
+						  .user = &run};
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_CANCELLED);
+	run = world_run_well(w);
+	assert_true(run.counter[COUNT_RESUMED_BYTES] > 0);
+}
+
 static void test_resume_lost(void **state)
 {
 	struct world *w = *state;
@@ -1510,6 +1532,7 @@ int main(int argc, char **argv)
 	    TEST(cancel),
 	    TEST(cancel_twice),
 	    TEST(resume_large),
+	    TEST(resume_hole),
 	    TEST(resume_lost),
 	    TEST(resume_unlisted),
 	    TEST(resume_changed),
