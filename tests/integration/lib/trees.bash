@@ -70,9 +70,11 @@ has_entries() {
 	[ "$(entries_in "$1")" -ge "$2" ]
 }
 
-# some_temp_name DIR: likewise.
+# some_temp_name DIR: a file is under way. What a run makes at its start, to see
+# which attributes it may set, is no file.
 some_temp_name() {
-	[ -n "$(find "$1" -name "$TEMP_PREFIX*" -print -quit 2>/dev/null)" ]
+	[ -n "$(find "$1" -name "$TEMP_PREFIX*" -type f -print -quit \
+		2>/dev/null)" ]
 }
 
 # attributes FILE: what a copy must share with its original, on one line.
