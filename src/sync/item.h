@@ -35,8 +35,8 @@ struct item {
 	uint32_t flags;             /* ROW_* for the record */
 	uint32_t old_flags;         /* ROW_* of the record there was */
 	enum entry_state old_state; /* of that record */
-	bool recorded;              /* the record there was holds as it is */
-	bool in_place;   /* and the destination has the object it speaks of */
+	bool recorded;   /* that record holds as it is, and the destination has
+			    the object it speaks of */
 	bool leads;      /* a hard link group waits for its end */
 	bool has_digest; /* of the content as it was recorded, then as
 			    it was copied */

@@ -144,7 +144,7 @@ static void dispatch_link(struct scanner *s, struct item *i,
 		links_follow(i, leader);
 		i->old_state = leader->state;
 		unchanged(s, i, released);
-	} else if (i->plan.action == PLAN_UNCHANGED && i->in_place &&
+	} else if (i->plan.action == PLAN_UNCHANGED && i->recorded &&
 		   ((i->old_flags | leader->flags) & ROW_UNLINKED)) {
 		/* The link limit has parted the group: each name stays with
 		 * the object it was given. New names go to the last one. */
@@ -299,8 +299,8 @@ static int plan_one(struct scanner *s, struct volume_entry *entry,
 	i = make_item(s, entry, c, plan);
 	if (!i)
 		return -ENOMEM;
-	i->recorded = c->recorded && plan_row_holds(&c->row, &i->attr[SOURCE]);
-	i->in_place = i->recorded &&
+	i->recorded = c->recorded &&
+		      plan_row_holds(&c->row, &i->attr[SOURCE]) &&
 		      c->row.destination_fileid == i->attr[DESTINATION].fileid;
 	if (plan.action == PLAN_SKIP)
 		complete_skipped(e, i);

@@ -1169,6 +1169,22 @@ static void test_partial_is_swept(void **state)
 	world_run_well(w);
 }
 
+/* An equal file in the place of the one that was copied is unchanged; its
+ * record, by which other names of it are found, speaks of the new one. */
+static void test_replaced_by_equal(void **state)
+{
+	struct world *w = *state;
+
+	for (int side = 0; side < SIDES; side++)
+		tree_file(w->path[side], "file", 100, 1);
+	world_run_well(w);
+	tree_link(w->path[DESTINATION], "file", "kept");
+	tree_unlink(w->path[DESTINATION], "file");
+	tree_file(w->path[DESTINATION], "file", 100, 1);
+	tree_unlink(w->path[DESTINATION], "kept");
+	world_run_well(w);
+}
+
 /* --- What the retry visits ----------------------------------------------- */
 
 /* Gives the visit of `p` time to mend what is in it, if it has begun. */
@@ -1539,6 +1555,7 @@ int main(int argc, char **argv)
 	    TEST(partial_is_swept),
 	    TEST(verify_all_unreadable),
 	    TEST(verify_all_grows),
+	    TEST(replaced_by_equal),
 	    TEST(retry_visits_once),
 	    TEST(list_phases),
 	    TEST(retry_counts_what_is_new),
