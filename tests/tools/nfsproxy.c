@@ -12,7 +12,8 @@
  *
  * PORT 0 takes a free port of the loopback address. The port file appears when
  * the proxy listens. SIGUSR1 writes the statistics, SIGTERM and SIGINT write
- * them and end the proxy. Both files appear whole, by rename.
+ * them and end the proxy. Both files appear whole, by rename. SIGUSR2 cuts all
+ * connections, with what is on the line.
  *
  * One thread, one poll loop. A connection is a `pair` of sockets and two `way`s
  * through the proxy:
@@ -340,6 +341,14 @@ static bool pair_serve(struct proxy *proxy, struct pair *pair)
 	return !pair->way[UP].finished || !pair->way[DOWN].finished;
 }
 
+static void cut_all(struct proxy *proxy)
+{
+	struct pair *pair;
+
+	while ((pair = LIST_FIRST(&proxy->pairs)))
+		pair_free(proxy, pair);
+}
+
 /* True when the signal that came ends the proxy. */
 static bool handle_signal(struct proxy *proxy)
 {
@@ -347,6 +356,10 @@ static bool handle_signal(struct proxy *proxy)
 
 	if (read(proxy->signals, &info, sizeof(info)) != sizeof(info))
 		err(1, "signalfd");
+	if (info.ssi_signo == SIGUSR2) {
+		cut_all(proxy);
+		return false;
+	}
 	publish_stats(proxy);
 	return info.ssi_signo != SIGUSR1;
 }
@@ -371,8 +384,7 @@ static void run(struct proxy *proxy)
 		if (proxy->polls[1].revents && handle_signal(proxy))
 			break;
 	}
-	while ((pair = LIST_FIRST(&proxy->pairs)))
-		pair_free(proxy, pair);
+	cut_all(proxy);
 }
 
 /* --- The start ----------------------------------------------------------- */
@@ -425,6 +437,7 @@ static int catch_signals(void)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)

@@ -239,6 +239,9 @@ proxy_start() {
 	fi
 }
 
+# proxy_cut NAME: all connections through it end, new ones are taken.
+proxy_cut() { kill -USR2 "$(server_pid "$1")"; }
+
 # proxy_stats NAME: the proxy's counters as they are now, as `key value` lines.
 proxy_stats() {
 	local d=$SERVERS_DIR/$1
