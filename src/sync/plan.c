@@ -10,6 +10,9 @@
  *   mtime differs	any		compare, unless times are not preserved
  *   same		yes		unchanged, or metadata if these differ
  *   same		no		compare
+ *   same, but another	any		compare
+ *   object than was
+ *   recorded
  *
  * A file that was only touched, on either side, then gets its time back
  * without its content being written. "Same" is size and mtime. FIFOs and
@@ -71,6 +74,10 @@ static struct plan plan_same(const struct attr *source,
 		p.reason = row && row->state != STATE_FAILED
 			       ? REASON_SOURCE
 			       : REASON_NOT_RECORDED;
+	} else if (has_content(source) &&
+		   row->destination_fileid != destination->fileid) {
+		p.action = PLAN_COMPARE;
+		p.reason = REASON_DESTINATION;
 	} else if (has_content(source) && options->verify_all) {
 		p.action = PLAN_COMPARE;
 		p.reason = REASON_VERIFY;
@@ -181,6 +188,8 @@ const char *plan_reason_text(enum plan_reason reason)
 		return "modification times differ";
 	case REASON_SOURCE:
 		return "source changed since it was recorded";
+	case REASON_DESTINATION:
+		return "another object took its place on the destination";
 	case REASON_NOT_RECORDED:
 		return "no record of a finished copy";
 	case REASON_ATTRIBUTES:

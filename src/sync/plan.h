@@ -9,8 +9,9 @@
  * and mtime is thus seen.
  *
  * Where size and mtime agree but the record does not (or there is none: the
- * destination was filled by another program), the contents are compared and
- * copied only when they differ.
+ * destination was filled by another program; or it speaks of another object on
+ * the destination: a backup was put back), the contents are compared and copied
+ * only when they differ.
  *
  * Thread rule: pure.
  */
@@ -41,6 +42,8 @@ enum plan_reason {
 	REASON_SIZE,         /* sizes differ */
 	REASON_MTIME,        /* modification times differ */
 	REASON_SOURCE,       /* the source changed since it was recorded */
+	REASON_DESTINATION,  /* the destination has another object there than
+				what was copied */
 	REASON_NOT_RECORDED, /* the manifest does not know it, or that it failed
 			      */
 	REASON_ATTRIBUTES,   /* only mode, owner, group differ */

@@ -1174,6 +1174,7 @@ static void test_partial_is_swept(void **state)
 static void test_replaced_by_equal(void **state)
 {
 	struct world *w = *state;
+	struct world_run run = {.failed_rows = 0};
 
 	for (int side = 0; side < SIDES; side++)
 		tree_file(w->path[side], "file", 100, 1);
@@ -1182,6 +1183,11 @@ static void test_replaced_by_equal(void **state)
 	tree_unlink(w->path[DESTINATION], "file");
 	tree_file(w->path[DESTINATION], "file", 100, 1);
 	tree_unlink(w->path[DESTINATION], "kept");
+	/* It looks the same, but nobody has read it yet. */
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_int_equal(run.calls[DESTINATION][VOLUME_READ_WHOLE], 1);
+	assert_int_equal(run.calls[DESTINATION][VOLUME_WRITE_WHOLE], 0);
 	world_run_well(w);
 }
 

@@ -46,6 +46,7 @@ enum record {
 	OLD_MTIME,
 	OLD_FILEID,
 	OLD_TYPE,
+	OTHER_OBJECT, /* of another object on the destination */
 	RECORDS,
 };
 
@@ -106,6 +107,7 @@ static struct manifest_row record(enum entry_type type, enum record which)
 	struct manifest_row row = {.name = "x",
 				   .state = STATE_VERIFIED,
 				   .type = type,
+				   .destination_fileid = 77,
 				   .source = sample(type)};
 
 	switch (which) {
@@ -136,6 +138,9 @@ static struct manifest_row record(enum entry_type type, enum record which)
 	case OLD_TYPE:
 		row.type = row.source.type =
 		    type == ENTRY_FILE ? ENTRY_SYMLINK : ENTRY_FILE;
+		break;
+	case OTHER_OBJECT:
+		row.destination_fileid++;
 		break;
 	default:
 		break;
@@ -206,9 +211,10 @@ static enum plan_reason oracle_reason(const struct question *q)
 	case PLAN_COMPARE:
 		if (oracle_differs(q) & ATTR_SET_MTIME)
 			return REASON_MTIME;
-		return untried  ? REASON_NOT_RECORDED
-		       : !holds ? REASON_SOURCE
-				: REASON_VERIFY;
+		return untried                     ? REASON_NOT_RECORDED
+		       : q->record == OTHER_OBJECT ? REASON_DESTINATION
+		       : !holds                    ? REASON_SOURCE
+						   : REASON_VERIFY;
 	case PLAN_METADATA:
 		return REASON_ATTRIBUTES;
 	case PLAN_ENTER:
@@ -285,7 +291,8 @@ static void test_row_holds(void **state)
 		struct manifest_row row = record(ENTRY_FILE, (enum record)r);
 
 		assert_int_equal(plan_row_holds(&row, &a),
-				 r == COPIED || r == VERIFIED);
+				 r == COPIED || r == VERIFIED ||
+				     r == OTHER_OBJECT);
 	}
 }
 
