@@ -21,7 +21,7 @@
 #include "base/extent.h"
 #include "volume/volume.h"
 
-#define WINDOW_MIN 8
+#define WINDOW_MIN 4
 #define WINDOW_MAX 16
 
 /* So many bytes behind the last one, a commit is asked for while writing goes
@@ -34,7 +34,8 @@
 
 unsigned range_window(const struct volume *v)
 {
-	unsigned depth = volume_get_info(v)->depth;
+	/* A range keeps the way busy for longer than a batch does. */
+	unsigned depth = volume_get_info(v)->depth / 4;
 
 	return depth < WINDOW_MIN   ? WINDOW_MIN
 	       : depth > WINDOW_MAX ? WINDOW_MAX

@@ -20,7 +20,7 @@ struct range_writer;
 struct volume;
 struct volume_file;
 
-/* Ranges in flight that suit the volume's round trip: 8 to 16. */
+/* Ranges in flight that suit the volume's round trip: 4 to 16. */
 unsigned range_window(const struct volume *v);
 
 /* Reads `handle` from byte `from` to `to`; all borrowed. NULL without memory.
