@@ -72,7 +72,8 @@ server_url() {
 
 server_is_alive() {
 	local stat
-	stat=$(cat "/proc/$(server_pid "$1")/stat" 2>/dev/null) || return
+	# With its status: in a trap, a bare return means that from before.
+	stat=$(cat "/proc/$(server_pid "$1")/stat" 2>/dev/null) || return 1
 	# A killed child that nobody has waited for yet is not alive.
 	stat=${stat##*) }
 	[ "${stat%% *}" != Z ]
@@ -201,7 +202,8 @@ server_signal() { kill "-$2" "$(server_pid "$1")"; }
 # `wait` reaps nothing here that another bats process started: poll instead.
 server_kill() {
 	[ -e "$SERVERS_DIR/$1/pid" ] || return 0
-	server_is_gone "$1" || kill -KILL "$(server_pid "$1")"
+	# It may end by itself meanwhile.
+	server_is_gone "$1" || kill -KILL "$(server_pid "$1")" 2>&- || true
 	wait_for "$SERVERS_DEADLINE_S" server_is_gone "$1"
 }
 
