@@ -492,8 +492,11 @@ setup() {
 	body() {
 		[ -w /dev/full ] || skip "no /dev/full"
 		"$MKTREE" --uniform --dirs 1 --files 1 --size 10 "$source_dir"
-		run -1 bash -c '"$0" "$@" >/dev/full' "$EFSBRIDGE" sync \
-			--dry-run --state "$state" "$source" "$destination"
+		into_full() {
+			"$EFSBRIDGE" sync --dry-run --state "$state" \
+				"$source" "$destination" >/dev/full
+		}
+		run -1 into_full
 		[[ $output == *"standard output: "* ]]
 	}
 	on_each_pair body
