@@ -19,7 +19,7 @@
 # All waits are for facts, with a deadline. Whoever starts a server stops it:
 # teardown_file calls servers_stop.
 
-SERVERS_DIR=${SERVERS_DIR:-${BATS_FILE_TMPDIR:?}}
+SERVERS_DIR=${SERVERS_DIR:-${BATS_FILE_TMPDIR:-}}
 
 # How long any fact may take before it counts as a failure.
 SERVERS_DEADLINE_S=${SERVERS_DEADLINE_S:-20}
@@ -101,6 +101,7 @@ server_configure() {
 			Enable_NLM = false;
 			Enable_RQUOTA = false;
 			Enable_UDP = false;
+			Allow_Set_Io_Flusher_Fail = true;
 		}
 		NFS_KRB5 { Active_krb5 = false; }
 		NFSV4 {
