@@ -15,9 +15,12 @@ build   command  automake      automake         automake
 build   command  pkg-config    pkg-config       pkgconf-pkg-config
 build   module   libxxhash     libxxhash-dev    xxhash-devel
 build   module   sqlite3       libsqlite3-dev   sqlite-devel
+build   module   fuse3         libfuse3-dev     fuse3-devel
+build   module   jansson       libjansson-dev   jansson-devel
 build   module   libcrypto     libssl-dev       openssl-devel
 servers command  ganesha.nfsd  nfs-ganesha      nfs-ganesha
 servers file     /usr/lib/*/ganesha/libfsalvfs.so|/usr/lib64/ganesha/libfsalvfs.so nfs-ganesha-vfs nfs-ganesha-vfs
+mount   command  fusermount3   fuse3            fuse3
 trees   command  python3       python3          python3
 trees   command  rsync         rsync            rsync
 check   module   cmocka        libcmocka-dev    libcmocka-devel

@@ -36,12 +36,21 @@ struct sync_options {
 	unsigned jobs; /* lanes; 0: chosen by the round trip */
 };
 
+/* What of the tree an execution visits. */
+enum engine_scope {
+	SCOPE_ALL,
+	SCOPE_PATH,  /* one entry and all below it */
+	SCOPE_RETRY, /* directories in which the manifest has failed entries */
+};
+
 struct engine_setup {
 	struct volume *volume[SIDES];
 	const char *location[SIDES]; /* canonical texts */
 	struct manifest *manifest;   /* a dry run only reads its rows */
 	const char *spill_directory; /* for temporary databases */
 	const struct sync_options *options;
+	enum engine_scope scope;
+	const char *path; /* SCOPE_PATH: from the root, "" for it; borrowed */
 };
 
 enum engine_phase {
@@ -71,6 +80,34 @@ enum engine_status engine_run(struct engine *e);
  * called a second time, cut off. Async-signal-unsafe.
  */
 void engine_cancel(struct engine *e);
+
+/*
+ * Holds the execution: what is in flight ends (large files at the end of the
+ * ranges in flight), nothing new is begun until it goes on. A cancel ends a
+ * paused one too. May be called before engine_run().
+ */
+void engine_pause(struct engine *e, bool pause);
+
+/* As many lanes from now on, 1 to ENGINE_JOBS_MAX; more are started, those
+ * too many rest after what they carry. */
+#define ENGINE_JOBS_MAX 64
+int engine_set_jobs(struct engine *e, unsigned jobs);
+unsigned engine_get_jobs(const struct engine *e);
+
+/* What lanes carry at this moment. */
+struct engine_transfer {
+	const char *path; /* of the file; of a batch: of its first file */
+	unsigned files;   /* 1, or how many the batch holds */
+	uint64_t bytes;
+	uint64_t done_bytes;
+};
+
+/* Calls `each` for every work under way; strings live during the call, which
+ * must not block. */
+void engine_each_transfer(struct engine *e,
+			  void (*each)(const struct engine_transfer *t,
+				       void *user),
+			  void *user);
 
 /* Why a run stopped: the errno and the side, for LOST and STOPPED. */
 int engine_get_stop(const struct engine *e, enum side *ret_side);

@@ -145,6 +145,29 @@ int manifest_begin(struct manifest *m, struct manifest_execution *ret);
  * are on the disk on return (synchronous=FULL). */
 int manifest_end(struct manifest *m, const struct manifest_execution *e);
 
+/*
+ * Opens the manifest in `directory` only to be read, beside a process that may
+ * be writing it: nothing can be put. -ENOENT when there is none; closed with
+ * manifest_close().
+ */
+int manifest_open_read(const char *directory, struct manifest **ret,
+		       char *error, size_t error_size);
+
+/*
+ * Lets `committed` be called on the writer's thread for each row that was put
+ * or dropped, once that is committed and readers see it; it must not block
+ * or call the manifest. `name` "" is the directory's own row. For a tree that
+ * is dropped it is called for its root only. NULL: for nothing.
+ */
+void manifest_set_watch(struct manifest *m,
+			void (*committed)(void *user, uint64_t directory,
+					  const char *name),
+			void *user);
+
+/* Counts up whenever a tree was dropped: directory ids from before may mean
+ * nothing any more and have to be found again. */
+uint64_t manifest_get_epoch(const struct manifest *m);
+
 /* NULL when out of memory, or of file descriptors (three each). */
 struct manifest_reader *manifest_reader_new(struct manifest *m);
 struct manifest_reader *manifest_reader_free(struct manifest_reader *r);
@@ -156,6 +179,11 @@ struct manifest_reader *manifest_reader_free(struct manifest_reader *r);
  */
 int manifest_directory(struct manifest_reader *r, uint64_t parent,
 		       const char *name, const char *path, uint64_t *ret_id);
+
+/* The id of directory `name` in directory `parent` if the manifest has one
+ * that is committed: 1 found, 0 none, negative error. Makes nothing. */
+int manifest_find_directory(struct manifest_reader *r, uint64_t parent,
+			    const char *name, uint64_t *ret_id);
 
 /* The row of one entry: 1 found, 0 none, negative error. The name in `ret`
  * is the caller's pointer `name`. */
@@ -200,6 +228,19 @@ int manifest_each_link(struct manifest_reader *r, uint64_t source_fileid,
 		       int (*each)(const char *path,
 				   const struct manifest_row *row, void *user),
 		       void *user);
+
+/*
+ * Calls `each` for executions with ids below `before` (0: all), the newest
+ * first, at most `max`. Strings live during the call.
+ */
+int manifest_each_execution(
+    struct manifest_reader *r, uint64_t before, size_t max,
+    int (*each)(const struct manifest_execution *e, void *user), void *user);
+
+/* One execution: 1 and heap strings (status and summary, the caller's to
+ * free), 0 none, negative error. */
+int manifest_get_execution(struct manifest_reader *r, uint64_t id,
+			   struct manifest_execution *ret);
 
 const char *entry_state_name(enum entry_state state); /* "verified" */
 const char *entry_phase_name(enum entry_phase phase); /* "write" */

@@ -223,11 +223,15 @@ struct volume_rename {
 };
 
 /*
- * A range of a file, no open needed. Fewer bytes than asked only before the
- * end of file, where ret_eof says so; a server's short reads are completed.
+ * A range of a file, no open needed: `file` may be NULL. With a file that was
+ * opened for reading the object stays readable after its last name is gone, as
+ * far as the server keeps open files (RFC 8881 section 18.16.3). Fewer bytes
+ * than asked only before the end of file, where ret_eof says so; a server's
+ * short reads are completed.
  */
 struct volume_read {
 	const struct handle *handle;
+	struct volume_file *file; /* of `handle`, or NULL */
 	uint64_t offset;
 	size_t len; /* at most VOLUME_RANGE */
 	int result;
@@ -239,10 +243,12 @@ struct volume_read {
 
 /*
  * Opens a file for writing: `create` makes `name` new (-EEXIST if there is
- * one), mode 0600; else it must exist. The file is closed with VOLUME_CLOSE,
- * once, also after errors.
+ * one), mode 0600; else it must exist. With `handle` instead of `dir` and
+ * `name` it opens that object for reading. The file is closed with
+ * VOLUME_CLOSE, once, also after errors.
  */
 struct volume_open {
+	const struct handle *handle; /* to read; else NULL */
 	const struct handle *dir;
 	const char *name;
 	bool create;
