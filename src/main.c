@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "command.h"
+#include "help.h"
 #include "options.h"
 
 /* Buffers of file data are taken and given back all the time: keep them in
@@ -49,24 +50,31 @@ static enum exit_status flush_output(enum exit_status status)
 	return status == EXIT_DONE ? EXIT_FAILED : status;
 }
 
+static enum exit_status run_command(const struct options *o)
+{
+	switch (o->command) {
+	case COMMAND_SYNC:
+		return command_sync(o);
+	default:
+		return EXIT_USAGE;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
 
 	if (options_parse(argc, argv, &o) < 0)
 		return EXIT_USAGE;
-	switch (o.command) {
-	case COMMAND_SYNC:
-		set_up_process();
-		set_up_log(&o);
-		return (int)flush_output(command_sync(&o));
-	case COMMAND_VERSION:
-		puts("efsbridge " PACKAGE_VERSION);
-		break;
-	case COMMAND_HELP:
-	case COMMAND_SYNC_HELP:
-		options_print_help(o.command);
-		break;
+	if (o.help) {
+		help_print(o.command);
+		return (int)flush_output(EXIT_DONE);
 	}
-	return (int)flush_output(EXIT_DONE);
+	if (o.version) {
+		puts("efsbridge " PACKAGE_VERSION);
+		return (int)flush_output(EXIT_DONE);
+	}
+	set_up_process();
+	set_up_log(&o);
+	return (int)flush_output(run_command(&o));
 }

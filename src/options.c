@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 
 /* Lanes beyond this only fight for the slots of the sessions. */
@@ -42,52 +43,6 @@ static const struct option sync_options[] = {
     {0},
 };
 
-static const char program_help[] =
-    "Usage: efsbridge sync [options] SOURCE DESTINATION\n"
-    "       efsbridge --help | --version\n"
-    "\n"
-    "Copies one NFS file system to another, verified and recorded.\n"
-    "\n"
-    "  sync            one run in the foreground: see efsbridge sync --help\n"
-    "  --help          this text\n"
-    "  --version       the program's version\n"
-    "\n"
-    "The manual is efsbridge(1).\n";
-
-static const char sync_help[] =
-    "Usage: efsbridge sync [options] SOURCE DESTINATION\n"
-    "\n"
-    "Makes DESTINATION hold what SOURCE holds; entries that only DESTINATION\n"
-    "has are kept. A location is one of:\n"
-    "  host:/path\n"
-    "  nfs://host[:port]/path[?vers=4.1&conns=N&uid=N&gid=N&deadline=SECONDS]\n"
-    "  /local/directory\n"
-    "\n"
-    "  --verify=WHAT   transferred (default): read back what was copied;\n"
-    "                  all: and compare unchanged files on both sides; none\n"
-    "  --dry-run       list what would be done and why, change nothing\n"
-    "  --no-owner      do not preserve owner and group\n"
-    "  --no-mode       do not preserve permission bits\n"
-    "  --no-times      do not preserve modification and access times\n"
-    "  --jobs=N        batches and large files carried at once (default: by\n"
-    "                  the round trip)\n"
-    "  --state=DIR     directory of the task's manifest\n"
-    "  --task=NAME     name of the task, default: made from the locations\n"
-    "  --quiet         print nothing but errors\n"
-    "  --json          print a summary as JSON on standard output at the end\n"
-    "  -v, --verbose   name each entry that is copied\n"
-    "  --help          this text\n"
-    "  --version       the program's version\n"
-    "\n"
-    "Exit status: 0 all done; 1 done, but entries failed or differ; 2 usage;\n"
-    "3 a side could not be reached or was lost; 130 interrupted, go on with\n"
-    "the same command. The manual is efsbridge(1).\n";
-
-void options_print_help(enum command command)
-{
-	fputs(command == COMMAND_SYNC_HELP ? sync_help : program_help, stdout);
-}
-
 static int parse_verify(const char *text, enum sync_verify *ret)
 {
 	if (!strcmp(text, "transferred"))
@@ -115,7 +70,8 @@ static int parse_jobs(const char *text, unsigned *ret)
 	return 0;
 }
 
-/* One option of `sync`; getopt has complained of an unknown one. */
+/* One option of any command, whose table says which it has; getopt has
+ * complained of an unknown one. */
 static int take_option(int opt, struct options *o)
 {
 	switch (opt) {
@@ -158,55 +114,85 @@ static int take_option(int opt, struct options *o)
 		o->verbose++;
 		break;
 	case 'h':
-		o->command = COMMAND_SYNC_HELP;
+		o->help = true;
 		break;
 	case 'V':
-		o->command = COMMAND_VERSION;
+		o->version = true;
 		break;
 	default:
-		log_error("see efsbridge sync --help");
 		return -EINVAL;
 	}
 	return 0;
 }
 
-static int parse_sync(int argc, char **argv, struct options *o)
+static int take_locations(struct options *o)
 {
-	int opt, r;
-
-	o->command = COMMAND_SYNC;
-	while ((opt = getopt_long(argc, argv, "vhV", sync_options, NULL)) !=
-	       -1) {
-		r = take_option(opt, o);
-		if (r < 0)
-			return r;
-	}
-	if (o->command != COMMAND_SYNC)
-		return 0;
-	if (argc - optind != SIDES) {
+	if (o->operand_count != SIDES) {
 		log_error("sync takes two locations, SOURCE and DESTINATION, "
-			  "not %d; see efsbridge sync --help",
-			  argc - optind);
+			  "not %u; see efsbridge sync --help",
+			  o->operand_count);
 		return -EINVAL;
 	}
-	o->location[SOURCE] = argv[optind];
-	o->location[DESTINATION] = argv[optind + 1];
+	for (int side = 0; side < SIDES; side++)
+		o->location[side] = o->operand[side];
 	return 0;
+}
+
+/* The words that say what to do. */
+static const struct command_word {
+	const char *word;
+	enum command command;
+	const char *short_options;
+	const struct option *long_options;
+	int (*take_operands)(struct options *o);
+} command_words[] = {
+    {"sync", COMMAND_SYNC, "vhV", sync_options, take_locations},
+};
+
+static const struct command_word *find_word(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(command_words); i++)
+		if (!strcmp(word, command_words[i].word))
+			return &command_words[i];
+	return NULL;
+}
+
+static int parse_command(const struct command_word *w, int argc, char **argv,
+			 struct options *o)
+{
+	int opt;
+
+	o->command = w->command;
+	while ((opt = getopt_long(argc, argv, w->short_options, w->long_options,
+				  NULL)) != -1) {
+		if (take_option(opt, o) == 0)
+			continue;
+		log_error("see efsbridge %s --help", w->word);
+		return -EINVAL;
+	}
+	if (o->help || o->version)
+		return 0;
+	o->operand = argv + optind;
+	o->operand_count = (unsigned)(argc - optind);
+	return w->take_operands(o);
 }
 
 int options_parse(int argc, char **argv, struct options *ret)
 {
+	const struct command_word *w;
+
 	*ret = (struct options){0};
 	if (argc < 2) {
 		log_error("nothing to do; see efsbridge --help");
 		return -EINVAL;
 	}
+	w = find_word(argv[1]);
+	if (w)
+		return parse_command(w, argc - 1, argv + 1, ret);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-		ret->command = COMMAND_HELP;
+		ret->help = true;
 	else if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
-		ret->command = COMMAND_VERSION;
-	else if (!strcmp(argv[1], "sync"))
-		return parse_sync(argc - 1, argv + 1, ret);
+		ret->version = true;
 	else {
 		log_error("%s: no such command; see efsbridge --help", argv[1]);
 		return -EINVAL;

@@ -12,15 +12,20 @@
 #include "sync/engine.h"
 
 enum command {
+	COMMAND_NONE, /* only --help or --version */
 	COMMAND_SYNC,
-	COMMAND_HELP, /* of the program */
-	COMMAND_SYNC_HELP,
-	COMMAND_VERSION,
+	COMMAND_MOUNT,
+	COMMAND_STATUS,
+	COMMAND_HISTORY,
 };
 
 /* Strings point into argv. */
 struct options {
 	enum command command;
+	bool help;      /* print the command's help, nothing else */
+	bool version;   /* print the version, nothing else */
+	char **operand; /* what is no option */
+	unsigned operand_count;
 	const char *location[SIDES];
 	const char *state;
 	const char *task;
@@ -32,8 +37,5 @@ struct options {
 
 /* 0, or -EINVAL after a message that names the argument. */
 int options_parse(int argc, char **argv, struct options *ret);
-
-/* The help of the program or of one command, to standard output. */
-void options_print_help(enum command command);
 
 #endif

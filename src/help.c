@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "help.h"
+
+#include <stdio.h>
+
+static const char program_help[] =
+    "Usage: efsbridge sync [options] SOURCE DESTINATION\n"
+    "       efsbridge --help | --version\n"
+    "\n"
+    "Copies one NFS file system to another, verified and recorded.\n"
+    "\n"
+    "  sync            one run in the foreground: see efsbridge sync --help\n"
+    "  --help          this text\n"
+    "  --version       the program's version\n"
+    "\n"
+    "The manual is efsbridge(1).\n";
+
+static const char sync_help[] =
+    "Usage: efsbridge sync [options] SOURCE DESTINATION\n"
+    "\n"
+    "Makes DESTINATION hold what SOURCE holds; entries that only DESTINATION\n"
+    "has are kept. A location is one of:\n"
+    "  host:/path\n"
+    "  nfs://host[:port]/path[?vers=4.1&conns=N&uid=N&gid=N&deadline=SECONDS]\n"
+    "  /local/directory\n"
+    "\n"
+    "  --verify=WHAT   transferred (default): read back what was copied;\n"
+    "                  all: and compare unchanged files on both sides; none\n"
+    "  --dry-run       list what would be done and why, change nothing\n"
+    "  --no-owner      do not preserve owner and group\n"
+    "  --no-mode       do not preserve permission bits\n"
+    "  --no-times      do not preserve modification and access times\n"
+    "  --jobs=N        batches and large files carried at once (default: by\n"
+    "                  the round trip)\n"
+    "  --state=DIR     directory of the task's manifest\n"
+    "  --task=NAME     name of the task, default: made from the locations\n"
+    "  --quiet         print nothing but errors\n"
+    "  --json          print a summary as JSON on standard output at the end\n"
+    "  -v, --verbose   name each entry that is copied\n"
+    "  --help          this text\n"
+    "  --version       the program's version\n"
+    "\n"
+    "Exit status: 0 all done; 1 done, but entries failed or differ; 2 usage;\n"
+    "3 a side could not be reached or was lost; 130 interrupted, go on with\n"
+    "the same command. The manual is efsbridge(1).\n";
+
+static const char *text_of(enum command command)
+{
+	switch (command) {
+	case COMMAND_SYNC:
+		return sync_help;
+	default:
+		return program_help;
+	}
+}
+
+void help_print(enum command command)
+{
+	fputs(text_of(command), stdout);
+}
