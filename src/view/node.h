@@ -43,7 +43,8 @@ struct node_table;
 /* What only directories have. */
 struct node_directory {
 	struct handle *handle[SIDES]; /* NULL: not there, or not known */
-	int64_t refreshed_ns;         /* when both were last asked for */
+	int64_t refreshed_ns;         /* when both were last asked for; 0: only
+					 one answered */
 	uint64_t manifest_id;         /* 0: not known to the manifest (yet) */
 	uint64_t manifest_epoch;      /* manifest_get_epoch() it is from */
 };
@@ -85,8 +86,9 @@ struct node *node_drop(struct node_table *t, struct node *n); /* NULL is let
  * The node for `name` in `parent` where an object of this type and inode was
  * found, held once; made when there is none or when what was there is another
  * object. `count_lookup` adds one to the kernel's count: for replies that the
- * kernel counts. For a directory the handles are copied (a NULL one means not
- * there) and refreshed_ns becomes `now_ns`.
+ * kernel counts. For a directory the handles are copied, and refreshed_ns
+ * becomes `now_ns`. A NULL handle means that the side does not have it; with
+ * now_ns 0 only that it is not known, and what was known stays.
  */
 int node_enter(struct node_table *t, struct node *parent, const char *name,
 	       enum entry_type type, uint64_t inode,
@@ -97,8 +99,25 @@ int node_enter(struct node_table *t, struct node *parent, const char *name,
 struct node *node_find(struct node_table *t, struct node *parent,
 		       const char *name);
 
+/* One more lookup of a held node that the kernel counts. */
+void node_count_lookup(struct node_table *t, struct node *n);
+
 /* The kernel forgot `count` lookups of node `id`. */
 void node_forget(struct node_table *t, uint64_t id, uint64_t count);
+
+/*
+ * The node was opened for reading this version: true when that is what the
+ * kernel's page cache holds already, from the open before.
+ */
+bool node_note_open(struct node_table *t, struct node *n, enum side side,
+		    uint64_t change, uint64_t fileid);
+
+/* What was put for a directory, for as long as `epoch` is the manifest's; 0
+ * when nothing was. */
+uint64_t node_get_manifest_id(struct node_table *t, struct node *directory,
+			      uint64_t epoch);
+void node_put_manifest_id(struct node_table *t, struct node *directory,
+			  uint64_t epoch, uint64_t manifest_id);
 
 /* A copy of a directory's handle of one side, the caller's; NULL: none (or
  * out of memory: see node_has_handle()). */
@@ -106,6 +125,10 @@ struct handle *node_copy_handle(struct node_table *t, struct node *directory,
 				enum side side);
 bool node_has_handle(struct node_table *t, struct node *directory,
 		     enum side side);
+
+/* When both sides were last asked for a directory; 0: one of them did not
+ * answer then. */
+int64_t node_get_refreshed_ns(struct node_table *t, struct node *directory);
 
 /* Path from the root without a leading '/', "" for the root. Heap. */
 char *node_path(struct node_table *t, const struct node *n);

@@ -49,6 +49,13 @@ struct origin_facts {
 enum origin origin_choose(const struct origin_facts *f);
 
 /*
+ * True when the source, which is PRESENT, serves the path whatever the
+ * destination has: its answer need not be waited for. Never for a directory,
+ * which is merged.
+ */
+bool origin_is_source_alone(const struct origin_facts *f);
+
+/*
  * The number that stat(2) shows: the source's file id where the source has the
  * object or, as the row knows, had it when it was copied; so it stays when the
  * origin moves. What only the destination has gets a number of another range.
