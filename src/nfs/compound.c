@@ -27,9 +27,10 @@
 /* WRITE data shorter than this is copied: cheaper than a piece of its own. */
 #define COPY_BELOW 1024
 
-/* The open-owner of the whole process; a client id is one process's, so that
- * it needs no name of its own. */
+/* The open-owners of the whole process; a client id is one process's, so that
+ * they need no name of its own. */
 static const char open_owner[] = "efsbridge";
+static const char hold_owner[] = "efsbridge-hold";
 
 const struct stateid stateid_anonymous = {0};
 const struct stateid stateid_current = {.seqid = 1};
@@ -168,7 +169,7 @@ static void put_open_how(struct compound *c, enum open_how how)
 {
 	struct attr_set set = {.which = ATTR_SET_MODE, .mode = 0600};
 
-	if (how == OPEN_NAME || how == OPEN_HANDLE) {
+	if (how == OPEN_NAME || how == OPEN_HANDLE || how == OPEN_HOLD) {
 		xdr_put_u32(&c->body, OPEN4_NOCREATE);
 		return;
 	}
@@ -189,9 +190,9 @@ void compound_open(struct compound *c, uint64_t clientid, const char *name,
 	xdr_put_u32(&c->body, access | OPEN4_SHARE_ACCESS_WANT_NO_DELEG);
 	xdr_put_u32(&c->body, OPEN4_SHARE_DENY_NONE);
 	xdr_put_u64(&c->body, clientid);
-	xdr_put_string(&c->body, open_owner);
+	xdr_put_string(&c->body, how == OPEN_HOLD ? hold_owner : open_owner);
 	put_open_how(c, how);
-	if (how == OPEN_HANDLE) {
+	if (how == OPEN_HANDLE || how == OPEN_HOLD) {
 		xdr_put_u32(&c->body, CLAIM_FH);
 	} else {
 		xdr_put_u32(&c->body, CLAIM_NULL);

@@ -99,12 +99,15 @@ struct server_space {
 	uint64_t total_files, free_files;
 };
 
-/* The open-owner of the whole process: one is enough in NFSv4.1. */
+/* There is one open-owner in the whole process, but for OPEN_HOLD: servers
+ * bound their number, and in NFSv4.1 opens by one owner need no order. */
 enum open_how {
 	OPEN_GUARDED,   /* create, NFS4ERR_EXIST if there; mode 0600 */
 	OPEN_UNCHECKED, /* create or cut to length 0; mode 0600 */
 	OPEN_NAME,      /* the existing file `name` of the current directory */
 	OPEN_HANDLE,    /* CLAIM_FH: the current file handle; name NULL */
+	OPEN_HOLD,      /* the same, by an owner of its own: no CLOSE of the
+			   others touches it */
 };
 
 enum open_access {

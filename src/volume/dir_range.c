@@ -16,7 +16,8 @@
 
 #include "base/cleanup.h"
 
-/* A file open for writing. Ranges of it are written from many threads. */
+/* A file open for writing, or for reading. Ranges of it are written, or read,
+ * from many threads. */
 struct volume_file {
 	int fd;
 	atomic_uint_fast64_t verifier;
@@ -45,20 +46,31 @@ static int read_range(int fd, const struct statx *st, struct volume_read *item)
 	return 0;
 }
 
-void dir_read(struct dir_walk *w, struct volume_read *item)
+static int read_by_handle(struct dir_walk *w, struct volume_read *item)
 {
 	CLEANUP_CLOSE int fd = -1;
 	struct statx st;
-	int result;
+	int result = dir_walk_open(w, item->handle, O_RDONLY, &fd, &st);
 
-	if (item->len > VOLUME_RANGE) {
+	return result ? result : read_range(fd, &st, item);
+}
+
+static int read_open_file(struct volume_read *item)
+{
+	struct statx st;
+	int result = dir_stat(item->file->fd, "", &st);
+
+	return result ? result : read_range(item->file->fd, &st, item);
+}
+
+void dir_read(struct dir_walk *w, struct volume_read *item)
+{
+	if (item->len > VOLUME_RANGE)
 		item->result = -EINVAL;
-		return;
-	}
-	result = dir_walk_open(w, item->handle, O_RDONLY, &fd, &st);
-	if (!result)
-		result = read_range(fd, &st, item);
-	item->result = result;
+	else if (item->file)
+		item->result = read_open_file(item);
+	else
+		item->result = read_by_handle(w, item);
 }
 
 /* Opens `name` in `dir`: only a regular file, and no new one unless `create`
@@ -90,33 +102,59 @@ static int open_name(int dir, const struct volume_open *item, struct statx *st)
 	return fd;
 }
 
-void dir_open_file(struct dir_walk *w, struct volume_open *item)
+/* Opens to write: by directory and name. */
+static int open_to_write(struct dir_walk *w, struct volume_open *item,
+			 int *ret_fd, struct statx *ret_st)
 {
-	CLEANUP_FREE struct volume_file *file = NULL;
 	const struct dir_handle *parent;
-	struct statx st;
-	int result, dir;
+	int result, dir, fd;
 
 	result = volume_check_name(item->name);
 	if (!result)
 		result = dir_walk_dir(w, item->dir, &dir, &parent);
-	if (!result)
-		file = malloc(sizeof(*file));
-	if (!result && !file)
-		result = -ENOMEM;
-	if (!result) {
-		file->fd = open_name(dir, item, &st);
-		result = file->fd < 0 ? file->fd : 0;
-	}
-	item->result = result;
 	if (result)
-		return;
-	item->ret_handle = dir_handle_new(parent, item->name, &st);
+		return result;
+	fd = open_name(dir, item, ret_st);
+	if (fd < 0)
+		return fd;
+	item->ret_handle = dir_handle_new(parent, item->name, ret_st);
 	if (!item->ret_handle) {
-		close(file->fd);
-		item->result = -ENOMEM;
-		return;
+		close(fd);
+		return -ENOMEM;
 	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Opens to read: by handle. */
+static int open_to_read(struct dir_walk *w, struct volume_open *item,
+			int *ret_fd, struct statx *ret_st)
+{
+	int result = dir_walk_open(w, item->handle, O_RDONLY, ret_fd, ret_st);
+
+	if (result)
+		return result;
+	item->ret_handle = handle_dup(item->handle);
+	if (!item->ret_handle) {
+		close(*ret_fd);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void dir_open_file(struct dir_walk *w, struct volume_open *item)
+{
+	CLEANUP_FREE struct volume_file *file = malloc(sizeof(*file));
+	struct statx st;
+
+	if (!file)
+		item->result = -ENOMEM;
+	else if (item->handle)
+		item->result = open_to_read(w, item, &file->fd, &st);
+	else
+		item->result = open_to_write(w, item, &file->fd, &st);
+	if (item->result)
+		return;
 	atomic_init(&file->verifier, w->dir->verifier);
 	dir_attr_of(&st, &item->ret_attr);
 	item->ret_file = steal(file);

@@ -5,7 +5,8 @@
  * back into the items and the call ends. Nothing waits in between, so start
  * is the only form this backend supplies.
  *
- * Items that are refused before anything is sent (a bad name) have no work.
+ * Items that need nothing sent (a bad name, a close that is not the last one)
+ * have no work.
  */
 #include "volume/nfs4.h"
 
@@ -21,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "volume/location.h"
+#include "volume/nfs4_hold.h"
 
 /* Supplementary groups that AUTH_SYS carries (RFC 5531 appendix A). */
 #define GIDS_MAX 16
@@ -211,7 +213,8 @@ static void add_item(struct v4_call *c, void *item, size_t items)
 			error = c->verb->init(work, parts, items);
 	}
 	if (error)
-		*(int *)((char *)item + c->verb->result_at) = error;
+		*(int *)((char *)item + c->verb->result_at) =
+		    error == V4_DONE ? 0 : error;
 	else
 		c->count += parts;
 }
@@ -298,6 +301,7 @@ static void v4_free(struct volume *volume)
 		return;
 	client_free(v->client);
 	batch_memory_free(v->memory);
+	hold_table_free(v->holds);
 	free(v->root);
 	free(v->location);
 	free(v);
@@ -423,7 +427,8 @@ int v4_open(const struct location *location, struct volume **ret, char *error,
 	v->read_max = SIZE_MAX;
 	v->write_max = SIZE_MAX;
 	v->location = strdup(location->text);
-	if (v->location)
+	v->holds = hold_table_new();
+	if (v->location && v->holds)
 		result = connect_to(v, location, error, error_size);
 	if (!result) {
 		v->memory = batch_memory_new(v->client, location->deadline_s);

@@ -11,6 +11,7 @@
  *   nfs4_read.c    small files read whole, ranges of large ones
  *   nfs4_write.c   small files written whole
  *   nfs4_file.c    large files: open, write, commit, close
+ *   nfs4_hold      files held open for reading
  *
  * Every verb is a batch (nfs/batch.h) whose items are `works`. A work stands
  * for an item of the volume call, or for a part of one (a range too large for
@@ -42,10 +43,16 @@
 #define V4_ATTR_BYTES 512u /* the result of a GETATTR */
 #define V4_OPEN_BYTES 768u /* OPEN, its result included */
 
+#define V4_DONE 1 /* see v4_verb.init */
+
+struct hold;
+struct hold_table;
+
 struct v4 {
 	struct volume volume; /* first, see backend.h */
 	struct client *client;
 	struct batch_memory *memory;
+	struct hold_table *holds;
 	struct handle *root;
 	char *location;
 	uint32_t name_max; /* 0: not told */
@@ -84,7 +91,8 @@ struct v4_verb {
 
 	/* Checks the item and prepares work `part` of `parts`, zeroed but for
 	 * its head; `items` is how many the call has. An error is the item's
-	 * result, and nothing of it is sent. NULL: nothing to do. */
+	 * result, V4_DONE one of 0, and nothing of it is sent; done() is not
+	 * called then. NULL: nothing to do. */
 	int (*init)(struct v4_work *work, unsigned parts, size_t items);
 
 	/* Makes one result out of the works of an item, after the last of them
@@ -154,6 +162,11 @@ int v4_get_dir(struct reply *r, bool shared);
  */
 int v4_resolve(struct v4 *v, const char *path, struct handle **ret,
 	       struct attr *ret_attr, char *error, size_t error_size);
+
+/* --- nfs4_file.c */
+
+/* What a file that was opened for reading is held by; NULL: by nothing. */
+struct hold *v4_file_get_hold(const struct volume_file *file);
 
 /* --- nfs4_make.c */
 

@@ -3,9 +3,11 @@
  * Large files: an open, many writes in flight, commits, a close.
  *
  *	OPEN	PUTFH dir, OPEN, GETATTR
+ *		PUTFH file, GETATTR, OPEN by handle	(to read)
  *	WRITE	PUTFH file, WRITE			(UNSTABLE)
- *		PUTFH file, OPEN by handle, WRITE	(after the open was
- *lost) COMMIT	PUTFH file, COMMIT CLOSE	PUTFH file, CLOSE
+ *		PUTFH file, OPEN by handle, WRITE	(the open was lost)
+ *	COMMIT	PUTFH file, COMMIT
+ *	CLOSE	PUTFH file, CLOSE
  *
  * An open is lost when the server restarted or forgot the client. A write
  * learns it from the client's generation, or from the server refusing the
@@ -20,6 +22,11 @@
  * the server's does not. When two pieces of one range disagree, the mix is a
  * value that no commit will ever answer.
  *
+ * An open to read is a hold (nfs4_hold.h). Its OPEN is the last operation, so
+ * that none is left on the server by an item that failed. A server that does
+ * not open by handle, or cannot hold one more file, is not asked twice: the
+ * file is then read without a state, as far as it has a name.
+ *
  * CREATE that may have run before (stage LOOK): an empty file with the mode
  * that OPEN gives is our own, and is opened by name; anything else is in the
  * way.
@@ -28,7 +35,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "volume/nfs4.h"
+#include "volume/nfs4_hold.h"
 
 /* How often a write opens the file anew. */
 #define REFUSED_MAX 5
@@ -37,7 +46,10 @@
 #define NEW_MODE 0600
 
 struct volume_file {
+	struct v4 *v;
 	struct handle *handle;
+	bool reading;           /* the rest but `hold` is the writers' */
+	struct hold *hold;      /* to read; or NULL */
 	pthread_mutex_t lock;   /* guards all below; a leaf */
 	struct stateid stateid; /* seqid 0 */
 	uint32_t generation;    /* of the client, when it was opened */
@@ -46,30 +58,49 @@ struct volume_file {
 
 static struct volume_file *file_free(struct volume_file *f)
 {
+	struct stateid ignored;
+
 	if (!f)
 		return NULL;
+	if (f->hold)
+		hold_drop(f->v->holds, f->hold, 0, &ignored);
 	free(f->handle);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 	return NULL;
 }
 
-static struct volume_file *file_new(const struct handle *handle,
-				    const struct stateid *stateid,
-				    uint32_t generation)
+static struct volume_file *file_new(struct v4 *v, const struct handle *handle)
 {
 	struct volume_file *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return NULL;
 	pthread_mutex_init(&f->lock, NULL);
+	f->v = v;
 	f->handle = handle_dup(handle);
-	if (!f->handle)
-		return file_free(f);
+	return f->handle ? f : file_free(f);
+}
+
+/* A file that is open for writing. */
+static struct volume_file *file_opened(struct v4 *v,
+				       const struct handle *handle,
+				       const struct stateid *stateid,
+				       uint32_t generation)
+{
+	struct volume_file *f = file_new(v, handle);
+
+	if (!f)
+		return NULL;
 	f->stateid = *stateid;
 	f->stateid.seqid = 0;
 	f->generation = generation;
 	return f;
+}
+
+struct hold *v4_file_get_hold(const struct volume_file *file)
+{
+	return file->hold;
 }
 
 /* The stateid to use and its epoch; false when it is known to be void. */
@@ -117,8 +148,28 @@ enum open_stage {
 
 struct open_work {
 	struct v4_work head;
-	uint32_t generation; /* of the client when it was sent */
+	uint32_t generation;      /* of the client when it was sent */
+	struct volume_file *file; /* to read: what will be returned, ... */
+	struct hold *hold;        /* ... and what will hold it */
 };
+
+/* All memory is taken before, so that what was opened can be kept. */
+static int reading_init(struct open_work *work)
+{
+	struct volume_open *item = work->head.item;
+
+	work->file = file_new(work->head.v, item->handle);
+	work->hold = hold_new(item->handle);
+	item->ret_handle = handle_dup(item->handle);
+	if (work->file && work->hold && item->ret_handle) {
+		work->file->reading = true;
+		return 0;
+	}
+	file_free(work->file);
+	hold_free(work->hold);
+	v4_set_handle(&item->ret_handle, NULL);
+	return -ENOMEM;
+}
 
 static int open_init(struct v4_work *head, unsigned parts, size_t items)
 {
@@ -128,7 +179,18 @@ static int open_init(struct v4_work *head, unsigned parts, size_t items)
 	(void)items;
 	item->ret_file = NULL;
 	item->ret_handle = NULL;
+	if (item->handle)
+		return reading_init((struct open_work *)head);
 	return volume_check_name(item->name);
+}
+
+/* What an item leaves that failed. */
+static void open_done(struct v4_work *head)
+{
+	struct open_work *work = (struct open_work *)head;
+
+	file_free(work->file);
+	hold_free(work->hold);
 }
 
 static struct batch_item_cost open_cost(const void *work, const void *previous)
@@ -154,6 +216,13 @@ static void open_encode(struct compound *c, struct client *client, void *item,
 	if (work->head.stage == OPEN_OPEN && open->create)
 		how = OPEN_GUARDED;
 	work->generation = client_get_generation(client);
+	if (open->handle) {
+		compound_putfh(c, open->handle);
+		compound_getattr(c, FATTR_ATTR);
+		compound_open(c, client_get_clientid(client), NULL, OPEN_HOLD,
+			      OPEN_READ);
+		return;
+	}
 	compound_putfh(c, open->dir);
 	if (work->head.stage == OPEN_LOOK)
 		compound_lookup(c, open->name);
@@ -179,6 +248,48 @@ static int decode_look(struct reply *r, struct open_work *work)
 	return -ERESTART;
 }
 
+/* Does an OPEN of a file that failed so say that it cannot be read? If not, it
+ * is only the open that cannot be had. */
+static bool forbids_reading(int error)
+{
+	switch (error) {
+	case -EACCES:
+	case -ENODATA:
+	case -ENOENT:
+	case -ENOMEM:
+	case -EPERM:
+	case -EPROTO:
+	case -ESTALE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int reading_decode(struct reply *r, struct open_work *work)
+{
+	struct volume_open *open = work->head.item;
+	struct volume_file *file = work->file;
+	struct stateid stateid;
+	int error = reply_getattr(r, &open->ret_attr, NULL);
+
+	if (error)
+		return error;
+	error = reply_open(r, &stateid);
+	if (error && batch_is_passing(r))
+		return error;
+	if (error && open->ret_attr.type != ENTRY_FILE)
+		return open->ret_attr.type == ENTRY_DIRECTORY ? -EISDIR
+							      : -EINVAL;
+	if (error && forbids_reading(error))
+		return error;
+	if (!error)
+		file->hold = hold_enter(file->v->holds, steal(work->hold),
+					&stateid, work->generation);
+	open->ret_file = steal(work->file);
+	return 0;
+}
+
 static int open_decode(struct reply *r, void *item, const void *previous,
 		       bool again)
 {
@@ -191,6 +302,8 @@ static int open_decode(struct reply *r, void *item, const void *previous,
 	(void)previous;
 	if (error)
 		return error;
+	if (open->handle)
+		return reading_decode(r, work);
 	if (work->head.stage == OPEN_LOOK)
 		return decode_look(r, work);
 	error = reply_open(r, &stateid);
@@ -203,13 +316,15 @@ static int open_decode(struct reply *r, void *item, const void *previous,
 	if (error)
 		return error;
 	v4_set_handle(&open->ret_handle, handle);
-	open->ret_file = file_new(handle, &stateid, work->generation);
+	open->ret_file =
+	    file_opened(work->head.v, handle, &stateid, work->generation);
 	return open->ret_file ? 0 : -ENOMEM;
 }
 
 const struct v4_verb v4_open_verb = {
     V4_VERB(open, open_work, volume_open),
     .init = open_init,
+    .done = open_done,
 };
 
 /* --- WRITE ---------------------------------------------------------------- */
@@ -431,6 +546,30 @@ const struct v4_verb v4_commit_verb = {
 
 /* --- CLOSE ---------------------------------------------------------------- */
 
+struct close_work {
+	struct v4_work head;
+	struct stateid stateid; /* of a hold */
+};
+
+/* Only the last close of a hold is sent. */
+static int close_init(struct v4_work *head, unsigned parts, size_t items)
+{
+	struct close_work *work = (struct close_work *)head;
+	struct volume_close *close = head->item;
+	struct volume_file *file = close->file;
+	uint32_t generation = client_get_generation(head->v->client);
+
+	(void)parts;
+	(void)items;
+	if (!file->reading)
+		return 0;
+	if (file->hold && hold_drop(head->v->holds, steal(file->hold),
+				    generation, &work->stateid))
+		return 0;
+	close->file = file_free(file);
+	return V4_DONE;
+}
+
 static struct batch_item_cost close_cost(const void *work, const void *previous)
 {
 	(void)work;
@@ -445,17 +584,20 @@ static struct batch_item_cost close_cost(const void *work, const void *previous)
 static void close_encode(struct compound *c, struct client *client, void *item,
 			 const void *previous, bool again)
 {
-	struct v4_work *work = item;
-	const struct volume_close *close = work->item;
-	struct stateid stateid;
+	struct close_work *work = item;
+	const struct volume_close *close = work->head.item;
+	struct stateid stateid = work->stateid;
+	bool good = close->file->reading;
 	uint32_t epoch;
 
 	(void)previous;
 	(void)again;
 	compound_putfh(c, close->file->handle);
+	if (!good)
+		good = file_get_stateid(close->file, client, &stateid, &epoch);
 	/* An open that is lost needs no close. */
-	work->shared = !file_get_stateid(close->file, client, &stateid, &epoch);
-	if (!work->shared)
+	work->head.shared = !good;
+	if (good)
 		compound_close(c, &stateid);
 }
 
@@ -481,6 +623,7 @@ static void close_done(struct v4_work *work)
 }
 
 const struct v4_verb v4_close_verb = {
-    V4_VERB(close, v4_work, volume_close),
+    V4_VERB(close, close_work, volume_close),
+    .init = close_init,
     .done = close_done,
 };

@@ -3,9 +3,10 @@
  * Reading: small files whole, and ranges of large ones.
  *
  *	READ_WHOLE	PUTFH, GETATTR, READ, GETATTR
- *	READ		PUTFH, READ
+ *	READ		PUTFH, READ		(also of a file held open)
  *
- * READ uses the anonymous stateid (RFC 8881 section 8.2.3): no open, no state.
+ * READ uses the stateid of the file it was given, as long as that is good,
+ * and else the anonymous one (RFC 8881 section 8.2.3): no open, no state.
  * A server that refuses it gets OPEN by file handle (CLAIM_FH), READ with the
  * current stateid, CLOSE in the same compound, and is remembered. When READ
  * fails behind such an OPEN, stage CLOSE ends the open before the item ends:
@@ -27,6 +28,7 @@
 #include <string.h>
 
 #include "volume/nfs4.h"
+#include "volume/nfs4_hold.h"
 
 /* How often a whole file is read anew because it was longer. */
 #define LONGER_MAX 3
@@ -53,7 +55,9 @@ struct span {
 struct read_work {
 	struct v4_work head;
 	struct span span;
-	bool by_open;           /* goes with OPEN and CLOSE */
+	struct hold *hold;      /* READ: of the item's file; or NULL */
+	bool by_open;           /* without one: goes with OPEN and CLOSE */
+	bool by_hold;           /* was sent with the hold's stateid */
 	unsigned refused;       /* how often its open's stateid was */
 	bool has_before;        /* READ_WHOLE: ret_before is set */
 	unsigned longer;        /* READ_WHOLE: how often it was */
@@ -133,7 +137,15 @@ static void put_read(struct compound *c, struct client *client,
 	struct span *s = &work->span;
 	uint64_t offset = s->offset + s->got;
 	uint32_t len = (uint32_t)span_ask(s, work->head.v);
+	struct stateid stateid;
 
+	work->by_hold =
+	    work->hold &&
+	    hold_get(work->hold, client_get_generation(client), &stateid);
+	if (work->by_hold) {
+		compound_read(c, &stateid, offset, len);
+		return;
+	}
 	if (!work->by_open) {
 		compound_read(c, &stateid_anonymous, offset, len);
 		return;
@@ -166,6 +178,12 @@ static int read_failed(struct reply *r, struct read_work *work, int error,
 {
 	if (batch_is_passing(r))
 		return error;
+	if (work->by_hold) {
+		if (!reply_refused_stateid(r))
+			return error;
+		hold_lose(work->hold);
+		return -ERESTART;
+	}
 	if (!opened && !work->by_open && reply_refused_stateid(r)) {
 		atomic_store(&work->head.v->no_anonymous_read, true);
 		work->by_open = true;
@@ -192,20 +210,21 @@ static int read_failed(struct reply *r, struct read_work *work, int error,
 /* Reads what put_read() brought; `*ret_len` bytes of it were new. */
 static int get_read(struct reply *r, struct read_work *work, size_t *ret_len)
 {
+	bool by_open = work->by_open && !work->by_hold;
 	const uint8_t *data = NULL;
 	bool eof = false;
 	size_t len = 0;
 	int error;
 
-	if (work->by_open) {
+	if (by_open) {
 		error = reply_open(r, &work->stateid);
 		if (error)
 			return error;
 	}
 	error = reply_read(r, &data, &len, &eof);
 	if (error)
-		return read_failed(r, work, error, work->by_open);
-	if (work->by_open) {
+		return read_failed(r, work, error, by_open);
+	if (by_open) {
 		error = reply_close(r);
 		if (error)
 			return read_failed(r, work, error, true);
@@ -384,6 +403,8 @@ static int read_init(struct v4_work *head, unsigned parts, size_t items)
 		from = item->len;
 	if (to > item->len)
 		to = item->len;
+	if (item->file)
+		work->hold = v4_file_get_hold(item->file);
 	work->span.offset = item->offset + from;
 	work->span.want = to - from;
 	work->by_open = atomic_load(&head->v->no_anonymous_read);

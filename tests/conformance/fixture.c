@@ -265,6 +265,23 @@ int do_open(const struct handle *dir, const char *name, bool create,
 	return take(item.result, item.ret_handle, &item.ret_attr, handle, NULL);
 }
 
+int do_open_read(const struct handle *handle, struct volume_file **file,
+		 struct attr *attr)
+{
+	struct volume_open item = {.handle = handle, .result = 1};
+
+	volume_run(fixture.volume, VOLUME_OPEN, &item, 1);
+	if (item.result) {
+		assert_null(item.ret_file);
+	} else {
+		assert_non_null(item.ret_file);
+		assert_true(handle_equal(item.ret_handle, handle));
+		assert_int_equal(item.ret_attr.type, ENTRY_FILE);
+	}
+	*file = item.ret_file;
+	return take(item.result, item.ret_handle, &item.ret_attr, NULL, attr);
+}
+
 int do_range_write(struct volume_file *file, uint64_t offset, const void *data,
 		   size_t len, uint64_t *verifier)
 {
@@ -322,8 +339,15 @@ int do_read_whole(const struct handle *handle, size_t expect,
 int do_read(const struct handle *handle, uint64_t offset, size_t len,
 	    struct volume_read *item)
 {
+	return do_read_file(handle, NULL, offset, len, item);
+}
+
+int do_read_file(const struct handle *handle, struct volume_file *file,
+		 uint64_t offset, size_t len, struct volume_read *item)
+{
 	*item = (struct volume_read){
 	    .handle = handle,
+	    .file = file,
 	    .offset = offset,
 	    .len = len,
 	    .result = 1,

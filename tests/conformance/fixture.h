@@ -46,11 +46,11 @@ extern struct fixture fixture;
 #define CONFORMANCE_TEST(function) \
 	cmocka_unit_test_setup_teardown(function, fixture_begin, fixture_end)
 extern const struct CMUnitTest attr_tests[], call_tests[], denied_tests[],
-    list_tests[], name_tests[], range_tests[], swap_tests[], tree_tests[],
-    whole_tests[];
+    held_tests[], list_tests[], name_tests[], range_tests[], swap_tests[],
+    tree_tests[], whole_tests[];
 extern const size_t attr_test_count, call_test_count, denied_test_count,
-    list_test_count, name_test_count, range_test_count, swap_test_count,
-    tree_test_count, whole_test_count;
+    held_test_count, list_test_count, name_test_count, range_test_count,
+    swap_test_count, tree_test_count, whole_test_count;
 
 int fixture_begin(void **state);
 int fixture_end(void **state);
@@ -93,11 +93,18 @@ int do_range_write(struct volume_file *file, uint64_t offset, const void *data,
 int do_commit(struct volume_file *file, uint64_t *verifier);
 int do_close(struct volume_file *file);
 
+/* For reading, by handle. */
+int do_open_read(const struct handle *handle, struct volume_file **file,
+		 struct attr *attr);
+
 /* The whole file; the item is the caller's to finish. */
 int do_read_whole(const struct handle *handle, size_t expect,
 		  struct volume_read_whole *item);
 int do_read(const struct handle *handle, uint64_t offset, size_t len,
 	    struct volume_read *item);
+/* By a file that was opened with do_open_read(). */
+int do_read_file(const struct handle *handle, struct volume_file *file,
+		 uint64_t offset, size_t len, struct volume_read *item);
 
 /* --- Short cuts that must succeed */
 

@@ -73,10 +73,10 @@ int main(int argc, char **argv)
 		size_t count;
 	} parts[] = {
 	    {attr_tests, attr_test_count},     {call_tests, call_test_count},
-	    {denied_tests, denied_test_count}, {list_tests, list_test_count},
-	    {name_tests, name_test_count},     {range_tests, range_test_count},
-	    {swap_tests, swap_test_count},     {tree_tests, tree_test_count},
-	    {whole_tests, whole_test_count},
+	    {denied_tests, denied_test_count}, {held_tests, held_test_count},
+	    {list_tests, list_test_count},     {name_tests, name_test_count},
+	    {range_tests, range_test_count},   {swap_tests, swap_test_count},
+	    {tree_tests, tree_test_count},     {whole_tests, whole_test_count},
 	};
 	struct CMUnitTest tests[128];
 	size_t count = 0;

@@ -327,14 +327,27 @@ static uint32_t do_close(struct run *r, uint32_t injected)
 	return 0;
 }
 
+static void forget_opens(struct run *r)
+{
+	fake.forget_opens = false;
+	fake.opens = 0;
+	fake.verifier++;
+	epoch++;
+	r->has_open = false;
+}
+
 static uint32_t do_read(struct run *r, uint32_t injected)
 {
-	enum stateid_kind kind = get_stateid(r);
-	uint64_t offset = xdr_get_u64(&r->in);
-	size_t len = xdr_get_u32(&r->in);
+	enum stateid_kind kind;
+	uint64_t offset;
+	size_t len, left;
 	const struct fake_file *f = by_id(r->current);
-	size_t left;
 
+	if (fake.forget_opens)
+		forget_opens(r);
+	kind = get_stateid(r);
+	offset = xdr_get_u64(&r->in);
+	len = xdr_get_u32(&r->in);
 	if (injected)
 		return injected;
 	if (!f)
@@ -379,13 +392,8 @@ static uint32_t do_write(struct run *r, uint32_t injected)
 	uint32_t stable;
 	size_t len = 0;
 
-	if (fake.forget_opens) {
-		fake.forget_opens = false;
-		fake.opens = 0;
-		fake.verifier++;
-		epoch++;
-		r->has_open = false;
-	}
+	if (fake.forget_opens)
+		forget_opens(r);
 	kind = get_stateid(r);
 	offset = xdr_get_u64(&r->in);
 	stable = xdr_get_u32(&r->in);

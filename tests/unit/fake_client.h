@@ -61,7 +61,7 @@ struct fake_client {
 	bool no_anonymous;
 	bool no_verify;
 	bool lose_reply;   /* once: execute, forget the reply, execute again */
-	bool forget_opens; /* once, before the next WRITE */
+	bool forget_opens; /* once, before the next READ or WRITE */
 	bool cut_nonsense; /* replies end early without an error */
 };
 

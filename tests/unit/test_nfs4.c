@@ -464,6 +464,197 @@ static void test_read_failing(void **state)
 	with_every_failure(read_range_by_open);
 }
 
+static void close_file(struct volume_file *file, int want)
+{
+	struct volume_close close = {.file = file};
+
+	volume_run(volume, VOLUME_CLOSE, &close, 1);
+	assert_int_equal(close.result, want);
+}
+
+static struct volume_open open_to_read(const struct handle *handle)
+{
+	struct volume_open open = {.handle = handle};
+
+	volume_run(volume, VOLUME_OPEN, &open, 1);
+	if (!open.result)
+		assert_non_null(open.ret_file);
+	else
+		assert_null(open.ret_file);
+	return open;
+}
+
+static int read_from(const struct handle *handle, struct volume_file *file,
+		     uint64_t offset, size_t len)
+{
+	struct volume_read read = {
+	    .handle = handle, .file = file, .offset = offset, .len = len};
+	int result;
+
+	volume_run(volume, VOLUME_READ, &read, 1);
+	result = read.result;
+	if (!result) {
+		assert_int_equal(read.ret_len, len);
+		assert_memory_equal(read.ret_data, data + offset, len);
+	}
+	volume_items_done(VOLUME_READ, &read, 1);
+	return result;
+}
+
+/* A file opened to be read, twice. */
+static void read_held(void)
+{
+	struct volume_open opens[2];
+	CLEANUP_FREE struct handle *handle = NULL;
+
+	fake_make("a", data, 700000);
+	handle = look_up("a");
+	fake.ops = 0;
+	fake.fail_op = fail_nth;
+	opens[0] = open_to_read(handle);
+	opens[1] = open_to_read(handle);
+	for (int i = 0; i < 2; i++)
+		if (!opens[i].result)
+			read_from(handle, opens[i].ret_file, 5, 300000);
+	fake.fail_op = NULL;
+	for (int i = 0; i < 2; i++) {
+		if (!opens[i].result) {
+			assert_int_equal(
+			    read_from(handle, opens[i].ret_file, 600000, 1000),
+			    0);
+			close_file(opens[i].ret_file, 0);
+		}
+		volume_items_done(VOLUME_OPEN, &opens[i], 1);
+	}
+	assert_int_equal(fake.opens, 0);
+}
+
+static void read_held_in_parts(void)
+{
+	fake.limits.max_response = 32 * 1024;
+	volume = volume_free(volume);
+	assert_int_equal(open_volume(), 0);
+	read_held();
+}
+
+static void read_held_only(void)
+{
+	fake.no_anonymous = true;
+	fake.read_max = 50000;
+	read_held();
+}
+
+static void test_held_failing(void **state)
+{
+	(void)state;
+	with_every_failure(read_held);
+	with_every_failure(read_held_in_parts);
+	with_every_failure(read_held_only);
+}
+
+/* One state is shared: what one of two closes, the other still has. */
+static void test_held_twice(void **state)
+{
+	struct volume_open opens[2];
+	CLEANUP_FREE struct handle *handle = NULL;
+	unsigned calls;
+
+	(void)state;
+	fake_make("a", data, 1000);
+	handle = look_up("a");
+	opens[0] = open_to_read(handle);
+	opens[1] = open_to_read(handle);
+	assert_int_equal(opens[0].result, 0);
+	assert_int_equal(opens[1].result, 0);
+	assert_int_equal(opens[0].ret_attr.size, 1000);
+	fake.no_anonymous = true;
+	calls = fake.calls;
+	close_file(opens[0].ret_file, 0);
+	assert_int_equal(fake.calls, calls);
+	assert_int_equal(read_from(handle, opens[1].ret_file, 0, 900), 0);
+	assert_int_equal(fake.calls, calls + 1);
+	close_file(opens[1].ret_file, 0);
+	assert_int_equal(fake.calls, calls + 2);
+	assert_int_equal(fake.opens, 0);
+	volume_items_done(VOLUME_OPEN, opens, 2);
+}
+
+/* Reading goes on without the state. */
+static void test_held_lost(void **state)
+{
+	struct volume_open open;
+	CLEANUP_FREE struct handle *handle = NULL;
+	unsigned calls;
+
+	(void)state;
+	fake_make("a", data, 1000);
+	handle = look_up("a");
+	open = open_to_read(handle);
+	fake.forget_opens = true;
+	calls = fake.calls;
+	assert_int_equal(read_from(handle, open.ret_file, 0, 1000), 0);
+	assert_int_equal(fake.calls, calls + 2);
+	assert_int_equal(read_from(handle, open.ret_file, 0, 1000), 0);
+	assert_int_equal(fake.calls, calls + 3);
+	close_file(open.ret_file, 0);
+	volume_items_done(VOLUME_OPEN, &open, 1);
+
+	open = open_to_read(handle);
+	fake.generation++;
+	calls = fake.calls;
+	assert_int_equal(read_from(handle, open.ret_file, 0, 1000), 0);
+	assert_int_equal(fake.calls, calls + 1);
+	close_file(open.ret_file, 0);
+	assert_int_equal(fake.calls, calls + 1);
+	volume_items_done(VOLUME_OPEN, &open, 1);
+}
+
+static uint32_t no_open;
+
+static uint32_t refuse_open(struct fake_client *s, uint32_t op, unsigned n)
+{
+	(void)s;
+	(void)n;
+	return op == OP_OPEN ? no_open : 0;
+}
+
+/* What the server says of the open counts only if it is about the file. */
+static void test_held_refused(void **state)
+{
+	static const struct {
+		uint32_t status;
+		int result;
+	} rows[] = {
+	    {NFS4ERR_NOTSUPP, 0},      {NFS4ERR_INVAL, 0},
+	    {NFS4ERR_DQUOT, 0},        {NFS4ERR_SERVERFAULT, 0},
+	    {NFS4ERR_ACCESS, -EACCES}, {NFS4ERR_STALE, -ESTALE},
+	};
+	CLEANUP_FREE struct handle *handle = NULL;
+	CLEANUP_FREE struct handle *dir = NULL;
+
+	(void)state;
+	fake_make("a", data, 1000);
+	fake_make("d", "", 0)->type = ENTRY_DIRECTORY;
+	handle = look_up("a");
+	dir = look_up("d");
+	fake.fail_op = refuse_open;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct volume_open open;
+
+		no_open = rows[i].status;
+		open = open_to_read(handle);
+		assert_int_equal(open.result, rows[i].result);
+		if (open.result)
+			continue;
+		assert_int_equal(open.ret_attr.size, 1000);
+		assert_int_equal(read_from(handle, open.ret_file, 0, 1000), 0);
+		close_file(open.ret_file, 0);
+		volume_items_done(VOLUME_OPEN, &open, 1);
+	}
+	no_open = NFS4ERR_INVAL;
+	assert_int_equal(open_to_read(dir).result, -EISDIR);
+}
+
 static struct volume_file *open_file(const char *name)
 {
 	struct volume_open open = {.dir = root, .name = name, .create = true};
@@ -474,14 +665,6 @@ static struct volume_file *open_file(const char *name)
 	file = open.ret_file;
 	volume_items_done(VOLUME_OPEN, &open, 1);
 	return file;
-}
-
-static void close_file(struct volume_file *file, int want)
-{
-	struct volume_close close = {.file = file};
-
-	volume_run(volume, VOLUME_CLOSE, &close, 1);
-	assert_int_equal(close.result, want);
 }
 
 static struct volume_write write_at(struct volume_file *file, uint64_t offset,
@@ -916,6 +1099,10 @@ int main(void)
 	    TEST(test_read_whole_failing),
 	    TEST(test_read_whole_too_large),
 	    TEST(test_read_failing),
+	    TEST(test_held_failing),
+	    TEST(test_held_twice),
+	    TEST(test_held_lost),
+	    TEST(test_held_refused),
 	    TEST(test_write_failing),
 	    TEST(test_verifier),
 	    TEST(test_close_lost),
