@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The first MEMORY_MAX entries are in a hash of lists, and leave it when they
- * are taken; the rest is in the spill, under their names, and is only
- * forgotten as a whole. The spill outlives the directory, so that a tree of
- * many large ones makes one file.
+ * The first MEMORY_MAX entries are in a hash of lists, the rest is in the
+ * spill, under their names; from both they leave when they are taken. The
+ * spill outlives the directory, so that a tree of many large ones makes one
+ * file.
+ *
+ * What is left is taken bucket by bucket, then from the spill in the order of
+ * the names, behind the last one: those need not be removed one by one.
  */
 #include "sync/join.h"
 
@@ -12,6 +15,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/cleanup.h"
 #include "sync/spill.h"
 #include "volume/volume.h"
 
@@ -35,6 +39,9 @@ struct join {
 	const char *spill_directory;
 	struct spill *spill; /* made when first needed */
 	bool spilled;        /* the spill holds entries of this directory */
+	/* How far join_take_next() has come. */
+	size_t next_bucket;
+	char last[VOLUME_NAME_MAX + 1]; /* taken from the spill; "": none */
 };
 
 struct join *join_new(const char *spill_directory)
@@ -78,6 +85,8 @@ void join_reset(struct join *j)
 	j->spilled = false;
 	j->in_memory = 0;
 	j->left = 0;
+	j->next_bucket = 0;
+	j->last[0] = '\0';
 }
 
 static struct entry_list *bucket_of(struct join *j, const char *name)
@@ -144,26 +153,32 @@ int join_add(struct join *j, struct volume_entry *entry)
 	return 0;
 }
 
-static int take_spilled(struct join *j, const char *name, struct attr *ret_attr,
+/* What add_spilled() stored, taken apart. 1, or -ENOMEM. */
+static int read_spilled(const uint8_t *value, size_t len, struct attr *ret_attr,
 			struct handle **ret_handle)
 {
-	uint8_t *value;
-	void *bytes;
-	size_t len;
-	int r;
-
-	r = spill_get(j->spill, name, strlen(name), &bytes, &len);
-	if (r <= 0)
-		return r;
-	value = bytes;
 	memcpy(ret_attr, value, sizeof(*ret_attr));
 	*ret_handle = NULL;
 	if (value[sizeof(*ret_attr)]) {
 		*ret_handle = handle_new(value + sizeof(*ret_attr) + 1,
 					 len - sizeof(*ret_attr) - 1);
 		if (!*ret_handle)
-			r = -ENOMEM;
+			return -ENOMEM;
 	}
+	return 1;
+}
+
+static int take_spilled(struct join *j, const char *name, struct attr *ret_attr,
+			struct handle **ret_handle)
+{
+	void *bytes;
+	size_t len;
+	int r;
+
+	r = spill_take(j->spill, name, strlen(name), &bytes, &len);
+	if (r <= 0)
+		return r;
+	r = read_spilled(bytes, len, ret_attr, ret_handle);
 	free(bytes);
 	return r;
 }
@@ -189,6 +204,54 @@ int join_take(struct join *j, const char *name, struct attr *ret_attr,
 	}
 	if (j->spilled)
 		r = take_spilled(j, name, ret_attr, ret_handle);
+	if (r > 0)
+		j->left--;
+	return r;
+}
+
+static int take_next_spilled(struct join *j, char **ret_name,
+			     struct attr *ret_attr, struct handle **ret_handle)
+{
+	CLEANUP_FREE void *key = NULL;
+	CLEANUP_FREE void *value = NULL;
+	size_t key_len, len;
+	int r = spill_next(j->spill, j->last, strlen(j->last), &key, &key_len,
+			   &value, &len);
+
+	if (r <= 0)
+		return r;
+	memcpy(j->last, key, key_len);
+	j->last[key_len] = '\0';
+	*ret_name = strdup(j->last);
+	if (!*ret_name)
+		return -ENOMEM;
+	r = read_spilled(value, len, ret_attr, ret_handle);
+	if (r < 0)
+		free(steal(*ret_name));
+	return r;
+}
+
+int join_take_next(struct join *j, char **ret_name, struct attr *ret_attr,
+		   struct handle **ret_handle)
+{
+	int r = 0;
+
+	for (; j->in_memory > 0 && j->next_bucket < BUCKETS; j->next_bucket++) {
+		struct entry_list *bucket = &j->bucket[j->next_bucket];
+		struct entry *e = SLIST_FIRST(bucket);
+
+		if (!e)
+			continue;
+		SLIST_REMOVE_HEAD(bucket, link);
+		*ret_name = steal(e->name);
+		*ret_handle = steal(e->handle);
+		*ret_attr = e->attr;
+		entry_free(e);
+		j->left--;
+		return 1;
+	}
+	if (j->spilled)
+		r = take_next_spilled(j, ret_name, ret_attr, ret_handle);
 	if (r > 0)
 		j->left--;
 	return r;

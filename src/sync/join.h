@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * join - the destination's listing of one directory, to be asked by name for
- * each entry that the source lists.
+ * join - one side's listing of a directory, to be asked by name for each entry
+ * that the other side lists, and then for the names that are left. The engine
+ * puts the destination's into it.
  *
  * The two sides list in orders of their own, so one listing has to be held:
  * in memory up to a bound, beyond it in a spill.
  *
- * Thread rule: belongs to one scanner.
+ * Thread rule: one thread at a time.
  */
 #ifndef SYNC_JOIN_H
 #define SYNC_JOIN_H
@@ -34,6 +35,14 @@ int join_add(struct join *j, struct volume_entry *entry);
  * when there is none. Each name is asked for once. */
 int join_take(struct join *j, const char *name, struct attr *ret_attr,
 	      struct handle **ret_handle);
+
+/*
+ * Takes any name out that is left: 1 with the name and the handle (the
+ * caller's), 0 when there is none. Once it was called nothing is added until
+ * the next reset.
+ */
+int join_take_next(struct join *j, char **ret_name, struct attr *ret_attr,
+		   struct handle **ret_handle);
 
 /* How many names were added and not taken. */
 uint64_t join_left(const struct join *j);

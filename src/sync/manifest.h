@@ -173,6 +173,14 @@ struct manifest_reader *manifest_reader_new(struct manifest *m);
 struct manifest_reader *manifest_reader_free(struct manifest_reader *r);
 
 /*
+ * Between the two all answers are of one moment, and each costs half: for many
+ * questions in a row. It must not last, since it holds checkpoints back.
+ * Without success nothing is different.
+ */
+int manifest_reader_begin(struct manifest_reader *r);
+void manifest_reader_end(struct manifest_reader *r);
+
+/*
  * The id of directory `name` in directory `parent`; a new one is made and
  * queued for writing. `path` is its path from the root ("a/b"), for the
  * record. Asking twice gives the same id, also before it is committed.

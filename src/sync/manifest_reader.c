@@ -4,8 +4,9 @@
  *
  * Every question is a transaction of its own, so an answer is what was
  * committed when it was asked, and an idle reader never holds back the
- * checkpoints of the writer. The calls with `each` hold one snapshot while
- * they last; their callbacks may ask and put.
+ * checkpoints of the writer (but between manifest_reader_begin() and _end()).
+ * The calls with `each` hold one snapshot while they last; their callbacks may
+ * ask and put.
  */
 #include "sync/manifest_internal.h"
 
@@ -85,6 +86,18 @@ struct manifest_reader *manifest_reader_new(struct manifest *m)
 	for (int i = 0; err == 0 && i < QUESTIONS; i++)
 		err = manifest_db_prepare(r->db, questions[i], &r->stmt[i]);
 	return err < 0 ? manifest_reader_free(r) : r;
+}
+
+int manifest_reader_begin(struct manifest_reader *r)
+{
+	return manifest_db_exec(r->db, "BEGIN");
+}
+
+void manifest_reader_end(struct manifest_reader *r)
+{
+	/* Nothing was written: there is nothing that could fail to commit. */
+	if (!sqlite3_get_autocommit(r->db))
+		manifest_db_exec(r->db, "COMMIT");
 }
 
 /*

@@ -28,6 +28,7 @@
 enum statement {
 	PUT,
 	GET,
+	NEXT,
 	DROP,
 	CLEAR,
 	PUSH,
@@ -40,6 +41,7 @@ enum statement {
 static const char *const statements[STATEMENTS] = {
     [PUT] = "REPLACE INTO pair (key, value) VALUES (?1, ?2)",
     [GET] = "SELECT value FROM pair WHERE key = ?1",
+    [NEXT] = "SELECT value, key FROM pair WHERE key > ?1 ORDER BY key LIMIT 1",
     [DROP] = "DELETE FROM pair WHERE key = ?1",
     [CLEAR] = "DELETE FROM pair",
     [PUSH] = "INSERT INTO stack (id, value) VALUES (?1, ?2)",
@@ -161,11 +163,12 @@ static int run(struct spill *s, enum statement which)
 	return r;
 }
 
-/* A heap copy of the value that the statement stands on. */
-static int copy_value(sqlite3_stmt *stmt, void **ret, size_t *ret_len)
+/* A heap copy of a column of the row that the statement stands on. */
+static int copy_column(sqlite3_stmt *stmt, int column, void **ret,
+		       size_t *ret_len)
 {
-	const void *value = sqlite3_column_blob(stmt, 0);
-	size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
+	const void *value = sqlite3_column_blob(stmt, column);
+	size_t len = (size_t)sqlite3_column_bytes(stmt, column);
 	void *copy = malloc(len > 0 ? len : 1);
 
 	if (!copy)
@@ -184,7 +187,7 @@ static int fetch(struct spill *s, enum statement which, void **ret,
 	int r = sqlite3_step(s->stmt[which]);
 
 	if (r == SQLITE_ROW)
-		r = copy_value(s->stmt[which], ret, ret_len);
+		r = copy_column(s->stmt[which], 0, ret, ret_len);
 	else
 		r = r == SQLITE_DONE ? 0 : spill_fail(s);
 	sqlite3_reset(s->stmt[which]);
@@ -232,6 +235,30 @@ int spill_take(struct spill *s, const void *key, size_t key_len, void **ret,
 		return r;
 	bind_bytes(s->stmt[DROP], 1, key, key_len);
 	return drop_fetched(s, DROP, ret);
+}
+
+int spill_next(struct spill *s, const void *after, size_t after_len,
+	       void **ret_key, size_t *ret_key_len, void **ret, size_t *ret_len)
+{
+	sqlite3_stmt *stmt = s->stmt[NEXT];
+	CLEANUP_FREE void *key = NULL;
+	int r;
+
+	if (s->error < 0)
+		return s->error;
+	bind_bytes(stmt, 1, after, after_len);
+	r = sqlite3_step(stmt);
+	if (r == SQLITE_ROW) {
+		r = copy_column(stmt, 1, &key, ret_key_len);
+		if (r == 1)
+			r = copy_column(stmt, 0, ret, ret_len);
+		if (r == 1)
+			*ret_key = steal(key);
+	} else {
+		r = r == SQLITE_DONE ? 0 : spill_fail(s);
+	}
+	sqlite3_reset(stmt);
+	return r;
 }
 
 int spill_clear(struct spill *s)

@@ -32,6 +32,15 @@ int spill_get(struct spill *s, const void *key, size_t key_len, void **ret,
 int spill_take(struct spill *s, const void *key, size_t key_len, void **ret,
 	       size_t *ret_len);
 
+/*
+ * The pair with the lowest key above `after` (bytes compared): 1 with heap
+ * copies of key and value (the caller frees both), 0 when there is none. Keys
+ * may be put and taken between two calls.
+ */
+int spill_next(struct spill *s, const void *after, size_t after_len,
+	       void **ret_key, size_t *ret_key_len, void **ret,
+	       size_t *ret_len);
+
 /* Removes all keys. */
 int spill_clear(struct spill *s);
 

@@ -117,6 +117,50 @@ static void test_join(void **state)
 	assert_null(join_free(NULL));
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Of each three names two are taken; the third are all left, each once. */
+static void test_left(void **state)
+{
+	static uint64_t seen[MANY];
+	struct fixture *f = *state;
+	char want[300], *name;
+	struct handle *h;
+	struct attr a;
+
+	for (unsigned round = 0; round < 3; round++) {
+		unsigned many = round == 1 ? 10 : MANY, count = 0;
+
+		for (unsigned n = 0; n < many; n++)
+			add(f, n);
+		for (unsigned n = 0; n < many; n++)
+			if (n % 3)
+				assert_taken(f, n);
+		while (join_take_next(f->join, &name, &a, &h) == 1) {
+			assert_true(count < many);
+			name_of((unsigned)a.fileid, want);
+			assert_string_equal(name, want);
+			assert_int_equal(h ? h->len : 0,
+					 a.fileid % 10 ? a.fileid % 130 : 0);
+			seen[count++] = a.fileid;
+			free(name);
+			free(h);
+		}
+		qsort(seen, count, sizeof(seen[0]), compare_numbers);
+		assert_int_equal(count, (many + 2) / 3);
+		for (unsigned i = 0; i < count; i++)
+			assert_int_equal(seen[i], 3 * i);
+		assert_int_equal(join_left(f->join), 0);
+		assert_int_equal(join_take_next(f->join, &name, &a, &h), 0);
+		join_reset(f->join);
+	}
+}
+
 /* --- Hard link groups ---------------------------------------------------- */
 
 static struct item *item(struct fixture *f, uint64_t fileid, const char *name)
@@ -267,10 +311,8 @@ static void test_file_systems(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_join),
-	    TEST(test_links),
-	    TEST(test_failed_leader),
-	    TEST(test_file_systems),
+	    TEST(test_join),          TEST(test_left),         TEST(test_links),
+	    TEST(test_failed_leader), TEST(test_file_systems),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

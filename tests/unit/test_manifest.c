@@ -1210,11 +1210,29 @@ static void test_names_of_codes(void **state)
 	assert_string_equal(entry_type_name((enum entry_type)99), "unknown");
 }
 
+/* Between begin and end nothing changes for the reader. */
+static void test_reader_moment(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest_row got, row = sample(MANIFEST_ROOT, "same");
+
+	open_both(f);
+	assert_int_equal(manifest_reader_begin(f->r), 0);
+	assert_int_equal(manifest_get(f->r, 1, "same", &got), 0);
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	assert_int_equal(manifest_flush(f->m), 0);
+	assert_int_equal(manifest_get(f->r, 1, "same", &got), 0);
+	manifest_reader_end(f->r);
+	assert_int_equal(manifest_get(f->r, 1, "same", &got), 1);
+	manifest_reader_end(f->r);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    T(test_row_extremes),
+	    T(test_reader_moment),
 	    T(test_row_replaced_and_dropped),
 	    T(test_row_refused),
 	    T(test_partial),

@@ -156,6 +156,37 @@ static void test_stack(void **state)
 	assert_pop(s, NULL);
 }
 
+static void assert_next(struct spill *s, const char *after,
+			const char *want_key, const char *want)
+{
+	void *key = NULL, *value = NULL;
+	size_t key_len = 0, len = 0;
+	int found =
+	    spill_next(s, after, strlen(after), &key, &key_len, &value, &len);
+
+	assert_value(found, value, len, want);
+	assert_value(found, key, key_len, want_key);
+}
+
+/* In the order of bytes, and whatever happens between two steps. */
+static void test_next(void **state)
+{
+	struct spill *s = ((struct fixture *)*state)->s;
+
+	assert_next(s, "", NULL, NULL);
+	put(s, "b", "two");
+	put(s, "\xff", "last");
+	put(s, "a", "one");
+	put(s, "ab", "one and a half");
+	assert_next(s, "", "a", "one");
+	assert_next(s, "a", "ab", "one and a half");
+	assert_take(s, "b", "two");
+	assert_next(s, "ab", "\xff", "last");
+	put(s, "ac", "");
+	assert_next(s, "ab", "ac", "");
+	assert_next(s, "\xff", NULL, NULL);
+}
+
 /* Far more than the cache holds: 60 MB in both, in little memory. */
 static void test_large(void **state)
 {
@@ -257,8 +288,13 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(test_pairs), T(test_binary),  T(test_stack),
-	    T(test_large), T(test_no_name), cmocka_unit_test(test_no_directory),
+	    T(test_pairs),
+	    T(test_binary),
+	    T(test_stack),
+	    T(test_next),
+	    T(test_large),
+	    T(test_no_name),
+	    cmocka_unit_test(test_no_directory),
 	    T(test_full),
 	};
 
