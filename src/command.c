@@ -24,6 +24,8 @@
 #include "options.h"
 #include "progress.h"
 #include "sync/manifest.h"
+#include "sync/reason.h"
+#include "sync/summary.h"
 #include "sync/task.h"
 #include "volume/location.h"
 #include "volume/volume.h"
@@ -203,60 +205,15 @@ static enum exit_status open_manifest(struct session *s)
  * mostly of the state directory. */
 static void say_why(const struct session *s, const struct engine *e)
 {
+	char text[ERROR_SIZE];
 	enum side side;
 	int error = engine_get_stop(e, &side);
 	const char *where = side < SIDES ? s->location[side]->text
 					 : task_get_directory(s->task);
 	const char *what = side < SIDES ? side_name(side) : "state directory";
 
-	switch (error) {
-	case 0:
-	case -ECANCELED:
-		break;
-	case -ENOTCONN:
-	case -ETIMEDOUT:
-		log_error("%s %s: lost, it did not answer any more: see that "
-			  "it is up and run again, what is done is kept",
-			  what, where);
-		break;
-	case -ENOMEM:
-		log_error("out of memory: stopped, what is done is kept");
-		break;
-	case -EDQUOT:
-		log_error("%s %s: its quota is used up (on EFS: the limit of "
-			  "open files or locks of one client): raise it and "
-			  "run again, what is done is kept",
-			  what, where);
-		break;
-	case -ENOSPC:
-		log_error("%s %s: full: make room and run again, what is done "
-			  "is kept",
-			  what, where);
-		break;
-	case -EROFS:
-		log_error("%s %s: read-only: export it read-write", what,
-			  where);
-		break;
-	default:
-		log_error("%s %s: %s: stopped, what is done is kept", what,
-			  where, strerror(-error));
-	}
-}
-
-static enum exit_status exit_status_of(enum engine_status status)
-{
-	switch (status) {
-	case ENGINE_SUCCESS:
-		return EXIT_DONE;
-	case ENGINE_FAILURES:
-	case ENGINE_STOPPED:
-		return EXIT_FAILED;
-	case ENGINE_LOST:
-		return EXIT_UNREACHABLE;
-	case ENGINE_CANCELLED:
-		return EXIT_INTERRUPTED;
-	}
-	return EXIT_FAILED;
+	if (reason_stop(error, what, where, text, sizeof(text)))
+		log_error("%s", text);
 }
 
 static enum exit_status run_engine(struct session *s)
@@ -282,7 +239,7 @@ static enum exit_status run_engine(struct session *s)
 		engine_cancel(e);
 	s->end = engine_run(e);
 	s->ran = true;
-	return exit_status_of(s->end);
+	return (enum exit_status)summary_exit_status(s->end);
 }
 
 static void *worker_main(void *arg)

@@ -245,7 +245,7 @@ int manifest_begin(struct manifest *m, struct manifest_execution *ret)
 	struct manifest_execution e = *ret;
 	int r;
 
-	e.id = manifest_writer_next_execution(m->writer);
+	e.id = manifest_writer_take_execution(m->writer);
 	e.status = "RUNNING";
 	if (e.started_ns == 0)
 		e.started_ns = clock_wall_ns();
@@ -255,6 +255,11 @@ int manifest_begin(struct manifest *m, struct manifest_execution *ret)
 	ret->id = e.id;
 	ret->started_ns = e.started_ns;
 	return 0;
+}
+
+uint64_t manifest_next_execution(struct manifest *m)
+{
+	return manifest_writer_peek_execution(m->writer);
 }
 
 int manifest_end(struct manifest *m, const struct manifest_execution *e)

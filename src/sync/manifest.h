@@ -141,6 +141,9 @@ int manifest_flush(struct manifest *m);
  * (NULL: "") from `ret`, sets its id and started_ns. Committed on return. */
 int manifest_begin(struct manifest *m, struct manifest_execution *ret);
 
+/* The id that the next manifest_begin() gives. */
+uint64_t manifest_next_execution(struct manifest *m);
+
 /* Its end: status, ended_ns (0: now), summary; it and all that was put before
  * are on the disk on return (synchronous=FULL). */
 int manifest_end(struct manifest *m, const struct manifest_execution *e);

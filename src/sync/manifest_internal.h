@@ -196,8 +196,9 @@ int manifest_writer_put(struct manifest_writer *w,
 
 int manifest_writer_flush(struct manifest_writer *w);
 
-/* The id for the next execution. */
-uint64_t manifest_writer_next_execution(struct manifest_writer *w);
+/* The id for the next execution, and the one that it will be. */
+uint64_t manifest_writer_take_execution(struct manifest_writer *w);
+uint64_t manifest_writer_peek_execution(struct manifest_writer *w);
 
 /*
  * The id of a directory that is queued but not yet committed: 1 and the id,

@@ -423,7 +423,17 @@ int manifest_writer_flush(struct manifest_writer *w)
 	return r;
 }
 
-uint64_t manifest_writer_next_execution(struct manifest_writer *w)
+uint64_t manifest_writer_peek_execution(struct manifest_writer *w)
+{
+	uint64_t id;
+
+	pthread_mutex_lock(&w->lock);
+	id = w->next_execution;
+	pthread_mutex_unlock(&w->lock);
+	return id;
+}
+
+uint64_t manifest_writer_take_execution(struct manifest_writer *w)
 {
 	uint64_t id;
 

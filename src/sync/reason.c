@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -65,4 +66,44 @@ const char *reason_text(int error, enum entry_phase phase)
 		     reasons[i].phase == phase))
 			return reasons[i].text;
 	return strerrordesc_np(-error) ?: "unknown error";
+}
+
+/* What to do about a stop; NULL: the system's words. */
+static const char *stop_text(int error)
+{
+	switch (error) {
+	case -ENOTCONN:
+	case -ETIMEDOUT:
+		return "lost, it did not answer any more: see that it is up "
+		       "and run again, what is done is kept";
+	case -EDQUOT:
+		return "its quota is used up (on EFS: the limit of open files "
+		       "or locks of one client): raise it and run again, what "
+		       "is done is kept";
+	case -ENOSPC:
+		return "full: make room and run again, what is done is kept";
+	case -EROFS:
+		return "read-only: export it read-write";
+	}
+	return NULL;
+}
+
+bool reason_stop(int error, const char *what, const char *where, char *ret,
+		 size_t ret_size)
+{
+	const char *text = stop_text(error);
+
+	if (error == 0 || error == -ECANCELED)
+		return false;
+	if (error == -ENOMEM)
+		snprintf(ret, ret_size,
+			 "out of memory: stopped, what is done is kept");
+	else if (text)
+		snprintf(ret, ret_size, "%s %s: %s", what, where, text);
+	else
+		snprintf(ret, ret_size,
+			 "%s %s: %s: stopped, what is done is "
+			 "kept",
+			 what, where, strerror(-error));
+	return true;
 }

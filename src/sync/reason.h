@@ -7,9 +7,20 @@
 #ifndef SYNC_REASON_H
 #define SYNC_REASON_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "sync/manifest.h"
 
 /* `error` is a negative errno met in `phase`. */
 const char *reason_text(int error, enum entry_phase phase);
+
+/*
+ * Why a run stopped, as a sentence: `error` as from engine_get_stop(), `what`
+ * and `where` name the side and its location, or the state directory. False:
+ * there is nothing to say, it was not stopped or only cancelled.
+ */
+bool reason_stop(int error, const char *what, const char *where, char *ret,
+		 size_t ret_size);
 
 #endif

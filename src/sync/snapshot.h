@@ -21,7 +21,7 @@
 /* One sample a second of the running execution, for plots and rates. */
 struct snapshot_sample {
 	int64_t elapsed_ns; /* since the execution began */
-	uint64_t bytes;     /* COUNT_DONE_BYTES by then */
+	uint64_t bytes;     /* COUNT_BYTES_WRITTEN by then */
 	uint64_t files;     /* COUNT_DONE by then */
 	uint64_t listed;    /* COUNT_LISTED by then */
 };
@@ -39,7 +39,7 @@ struct snapshot_transfer {
 enum snapshot_state {
 	SNAPSHOT_IDLE,    /* nothing runs */
 	SNAPSHOT_RUNNING, /* an execution is under way */
-	SNAPSHOT_PAUSED,  /* likewise, but held by `pause` */
+	SNAPSHOT_PAUSED,  /* nothing is begun until `resume` */
 	SNAPSHOT_ENDING,  /* it is being cancelled */
 };
 
@@ -56,21 +56,26 @@ struct snapshot {
 	int64_t started_ns; /* wall clock */
 	int64_t elapsed_ns;
 	uint64_t counter[COUNTERS];
+	uint64_t moving_bytes; /* of what is on its way: done already, and not
+				  yet in COUNT_DONE_BYTES */
 	uint64_t requests[SIDES];
 	double bytes_per_s; /* over the last 10 s; over all of it when ended */
 	double files_per_s;
 	double entries_per_s; /* listed on the source */
 	int64_t eta_ns;       /* until the end; -1: cannot be told */
 
-	/* How the last execution of this process ended. */
+	/* How the last execution of this process ended. One that failed before
+	 * the manifest could learn of it counts, too. */
 	bool ended;
 	uint64_t ended_execution;
 	enum engine_status status;
 	int64_t ended_ns; /* wall clock */
 
 	uint64_t requested; /* the execution that serves the last `start`: it
-			       may be waiting, running or ended; 0: none */
-	int64_t next_ns;    /* wall clock of the next run by --interval; 0 */
+			       may be waiting, running or ended; 0: none, or
+			       `cancel` has forgotten it */
+	int64_t next_ns;    /* wall clock of the next run that nobody has to ask
+			       for: by --interval, or since a side was lost; 0 */
 
 	size_t sample_count; /* oldest first */
 	struct snapshot_sample *samples;
@@ -81,9 +86,20 @@ struct snapshot {
 /* Frees what it points to. */
 void snapshot_done(struct snapshot *s);
 
-/* 0 to 1: how much of what is planned is through. */
+/* 0 to 1: how much of what is planned is through, by files and bytes alike,
+ * since small files cost their number and large ones their bytes. */
 double snapshot_progress(const struct snapshot *s);
 
 const char *snapshot_state_name(enum snapshot_state state); /* "RUNNING" */
+
+/* "STARTING", "SCANNING" (until `scanned`), "COPYING", "RETRYING", "ENDING" */
+const char *snapshot_phase_name(enum engine_phase phase, bool scanned);
+
+/* Takes over how far the engine is: phase, elapsed_ns, jobs, counters, and
+ * with_list transfers. 0 or -ENOMEM. */
+int snapshot_take_engine(struct snapshot *s, struct engine *e, bool with_list);
+
+/* The counters of a snapshot as a sample. */
+struct snapshot_sample snapshot_get_sample(const struct snapshot *s);
 
 #endif

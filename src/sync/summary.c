@@ -14,10 +14,7 @@
 #include "base/escape.h"
 #include "sync/state.h"
 
-static const struct {
-	const char *key;
-	enum counter counter;
-} keys[] = {
+static const struct summary_key keys[] = {
     {"EstimatedFilesToTransfer", COUNT_PLANNED},
     {"EstimatedBytesToTransfer", COUNT_PLANNED_BYTES},
     {"EntriesListedAtSource", COUNT_LISTED},
@@ -44,6 +41,38 @@ static const struct {
     {"TemporaryFilesRemoved", COUNT_SWEPT},
 };
 
+const struct summary_key *summary_get_keys(size_t *ret_count)
+{
+	*ret_count = ARRAY_SIZE(keys);
+	return keys;
+}
+
+int summary_exit_status(enum engine_status status)
+{
+	switch (status) {
+	case ENGINE_SUCCESS:
+		return 0;
+	case ENGINE_FAILURES:
+	case ENGINE_STOPPED:
+		break;
+	case ENGINE_LOST:
+		return 3;
+	case ENGINE_CANCELLED:
+		return 130;
+	}
+	return 1;
+}
+
+const char *summary_time(int64_t wall_ns, char ret[SUMMARY_TIME])
+{
+	struct timespec ts = clock_split_ns(wall_ns);
+	struct tm tm;
+
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(ret, SUMMARY_TIME, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return ret;
+}
+
 const char *summary_status(enum engine_status status)
 {
 	switch (status) {
@@ -64,17 +93,6 @@ static void put_string(FILE *f, const char *key, const char *value)
 	CLEANUP_FREE char *text = escape_json(value);
 
 	fprintf(f, "\"%s\":%s,", key, text ? text : "null");
-}
-
-static void put_time(FILE *f, const char *key, int64_t ns)
-{
-	struct timespec ts = clock_split_ns(ns);
-	struct tm tm;
-	char text[40];
-
-	gmtime_r(&ts.tv_sec, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	put_string(f, key, text);
 }
 
 static void put_options(FILE *f, const struct engine *e)
@@ -104,7 +122,7 @@ static void put_options(FILE *f, const struct engine *e)
 char *summary_json(const struct engine *e, enum engine_status status)
 {
 	int64_t elapsed_ns = engine_get_elapsed_ns(e);
-	char *text = NULL;
+	char *text = NULL, time[SUMMARY_TIME];
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
@@ -114,7 +132,7 @@ char *summary_json(const struct engine *e, enum engine_status status)
 		e->execution, summary_status(status));
 	put_string(f, "Source", e->location[SOURCE]);
 	put_string(f, "Destination", e->location[DESTINATION]);
-	put_time(f, "StartTime", e->started_wall_ns);
+	put_string(f, "StartTime", summary_time(e->started_wall_ns, time));
 	put_options(f, e);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		fprintf(f, "\"%s\":%" PRIu64 ",", keys[i].key,

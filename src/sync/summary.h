@@ -8,7 +8,25 @@
 #ifndef SYNC_SUMMARY_H
 #define SYNC_SUMMARY_H
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sync/counters.h"
 #include "sync/engine.h"
+
+/* The counters under their names, in the order in which they are shown. */
+struct summary_key {
+	const char *key;
+	enum counter counter;
+};
+const struct summary_key *summary_get_keys(size_t *ret_count);
+
+/* A time as it stands in JSON: "2026-03-01T08:30:00Z". */
+#define SUMMARY_TIME 40
+const char *summary_time(int64_t wall_ns, char ret[SUMMARY_TIME]);
+
+/* The exit status of a command that ran it: 0, 1, 3 or 130. */
+int summary_exit_status(enum engine_status status);
 
 /* "SUCCESS", "CANCELLED" or "ERROR". */
 const char *summary_status(enum engine_status status);
