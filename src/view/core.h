@@ -9,6 +9,8 @@
  *   node        what the kernel knows
  *   request     an operation that is answered later
  *   health      whether a side answers
+ *   readers     of the manifest
+ *   core.c      what they share
  *   resolve     a name on both sides
  *   names.c     lookup, forget, getattr, readlink, xattrs, statfs
  *   refuse.c    everything that would write: EROFS

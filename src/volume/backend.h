@@ -50,7 +50,4 @@ int v4_open(const struct location *location, struct volume **ret, char *error,
  * -ENAMETOOLONG. */
 int volume_check_name(const char *name);
 
-/* Sets `result` of all items of a call to `result`. */
-void volume_fail(enum volume_verb verb, void *items, size_t count, int result);
-
 #endif

@@ -73,6 +73,15 @@ static const struct {
     SHAPE(VOLUME_STATFS, volume_statfs),
 };
 
+int volume_item_result(enum volume_verb verb, const void *items, size_t index)
+{
+	const char *item = (const char *)items + index * shapes[verb].size;
+	int result;
+
+	memcpy(&result, item + shapes[verb].result, sizeof(result));
+	return result;
+}
+
 void volume_fail(enum volume_verb verb, void *items, size_t count, int result)
 {
 	char *item = items;

@@ -333,6 +333,12 @@ void volume_start(struct volume *v, struct volume_call *call);
 void volume_run(struct volume *v, enum volume_verb verb, void *items,
 		size_t count);
 
+/* `result` of item number `index`. */
+int volume_item_result(enum volume_verb verb, const void *items, size_t index);
+
+/* Sets `result` of all items of a call to `result`. */
+void volume_fail(enum volume_verb verb, void *items, size_t count, int result);
+
 /* Frees what the items returned and zeroes their ret_ fields. */
 void volume_items_done(enum volume_verb verb, void *items, size_t count);
 
