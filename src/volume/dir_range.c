@@ -25,16 +25,17 @@ struct volume_file {
 
 static int read_range(int fd, const struct statx *st, struct volume_read *item)
 {
-	struct blob *blob;
+	uint64_t left =
+	    st->stx_size > item->offset ? st->stx_size - item->offset : 0;
+	size_t want = left < item->len ? (size_t)left : item->len;
+	struct blob *blob = blob_new(want);
 	size_t len = 0;
 	int result = 0;
 
-	blob = blob_new(item->len);
 	if (!blob)
 		return -ENOMEM;
-	if (item->offset < st->stx_size)
-		result =
-		    dir_read_all(fd, blob->data, item->len, item->offset, &len);
+	if (want > 0)
+		result = dir_read_all(fd, blob->data, want, item->offset, &len);
 	if (result) {
 		blob_unref(blob);
 		return result;

@@ -5,9 +5,9 @@
  * an asynchronous form for a backend that only runs them.
  *
  * The latter is a pool of threads. It grows by one whenever a call comes in
- * and no thread is idle, up to the volume's depth, and lasts until the volume
- * is freed. Calls wait in it in the order they came. A volume whose user only
- * ever blocks has no pool.
+ * and no thread is idle, up to the volume's depth or POOL_THREADS, and lasts
+ * until the volume is freed. Calls wait in it in the order they came. A volume
+ * whose user only ever blocks has no pool.
  */
 #include "volume/volume.h"
 
@@ -22,6 +22,10 @@
 #include "base/cleanup.h"
 #include "volume/backend.h"
 #include "volume/location.h"
+
+/* A pool may have as many threads, however shallow the volume is: they mostly
+ * wait for a disk, and a quick call must not wait behind a few slow ones. */
+#define POOL_THREADS 16
 
 /* A call that waits in the pool. */
 struct pool_task {
@@ -253,7 +257,8 @@ static void *pool_thread(void *arg)
 
 static struct volume_pool *pool_new(struct volume *v)
 {
-	size_t limit = v->info.depth > 0 ? v->info.depth : 1;
+	size_t limit =
+	    v->info.depth > POOL_THREADS ? v->info.depth : POOL_THREADS;
 	struct volume_pool *pool =
 	    calloc(1, sizeof(*pool) + limit * sizeof(pthread_t));
 

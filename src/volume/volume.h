@@ -8,8 +8,10 @@
  * fails its neighbours.
  *
  * Each verb has two forms. volume_start() returns at once and calls
- * `call->done` from a thread of the backend; volume_run() waits. Both fill the
- * items in place. An item's inputs are borrowed until the call is done; what
+ * `call->done` from a thread of the backend, or before it returns when the
+ * call cannot be begun; volume_run() waits. done() must not block, for other
+ * calls wait behind it; no lock is held while it runs. Both fill the items in
+ * place. An item's inputs are borrowed until the call is done; what
  * an item returns belongs to the caller from then on and is released with
  * volume_items_done(), which also fits items that failed or never ran.
  *

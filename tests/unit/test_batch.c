@@ -4,6 +4,7 @@
  * of the items when a part of a compound, or all of it, was not done.
  */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -247,6 +248,27 @@ static void test_delay(void **state)
 		assert_int_equal(fixture.items[i].was_again, i == 4);
 }
 
+static uint32_t delay_five_times(struct fake_client *s, uint32_t op, unsigned n)
+{
+	(void)op;
+	(void)n;
+	return s->delayed < 5 ? NFS4ERR_DELAY : 0;
+}
+
+/* A deadline of more than a century is none that passes at once. */
+static void test_delay_without_end(void **state)
+{
+	(void)state;
+	batch_memory_free(fixture.memory);
+	fixture.memory = batch_memory_new(NULL, UINT_MAX);
+	assert_non_null(fixture.memory);
+	prepare(1);
+	fake.fail_op = delay_five_times;
+	run(1);
+	assert_all_found(1);
+	assert_int_equal(fake.delayed, 5);
+}
+
 static uint32_t delay_always(struct fake_client *s, uint32_t op, unsigned n)
 {
 	(void)s;
@@ -473,6 +495,7 @@ int main(void)
 	    TEST(test_oversize),
 	    TEST(test_prefix),
 	    TEST(test_delay),
+	    TEST(test_delay_without_end),
 	    TEST(test_deadline),
 	    TEST(test_too_large),
 	    TEST(test_too_many_operations),

@@ -4,6 +4,7 @@
  * the two is recovered, exactly once, or told.
  */
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "fakeserver.h"
 #include "nfs/client.h"
@@ -718,6 +720,33 @@ static void test_server_that_is_gone(void **state)
 	close_both(c, &f);
 }
 
+static enum fake_action cut_five_times(struct fake *f,
+				       const struct fake_request *r)
+{
+	return is_own(r) || f->step++ > 4 ? FAKE_ANSWER : FAKE_CUT;
+}
+
+/* With a deadline of years, calls outlast a server that comes and goes. */
+static void test_endless_patience(void **state)
+{
+	static const unsigned deadlines[] = {10 * 366 * 86400, UINT_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(deadlines); i++) {
+		struct fake f = {.script = cut_five_times};
+		struct client *c = open_client_for(&f, deadlines[i], 2);
+		struct test_call gone;
+
+		assert_int_equal(run_call(c, true, NULL), 0);
+		assert_true(f.step > 5);
+		fake_stop(&f);
+		start(c, &gone, true);
+		fake_start(&f);
+		assert_int_equal(finish(&gone), 0);
+		close_both(c, &f);
+	}
+}
+
 /* A client that goes on submitting from done() does not go down the stack. */
 static struct client *refusing;
 
@@ -870,6 +899,7 @@ int main(void)
 	    cmocka_unit_test(test_reply_that_never_comes),
 	    cmocka_unit_test(test_cancel),
 	    cmocka_unit_test(test_server_that_is_gone),
+	    cmocka_unit_test(test_endless_patience),
 	    cmocka_unit_test(test_refused_calls),
 	    cmocka_unit_test(test_revoked_state),
 	    cmocka_unit_test(test_refused_connection),

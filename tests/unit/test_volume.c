@@ -158,8 +158,9 @@ static void wait_for(struct counter *c, size_t count)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* As many threads as the volume is deep, and no more; every call ends once. */
-static void test_pool(void **state)
+/* `depth` threads at once, and no more, when the volume is that deep; every
+ * call ends once. */
+static void try_pool(unsigned depth, unsigned threads)
 {
 	struct counter counter = {
 	    .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -167,10 +168,9 @@ static void test_pool(void **state)
 	};
 	static struct volume_getattr items[CALLS][2];
 	static struct volume_call calls[CALLS];
-	struct fake *f = fake_new(&runs, 4);
+	struct fake *f = fake_new(&runs, depth);
 	struct volume *v = &f->volume;
 
-	(void)state;
 	atomic_store(&f->hold, true);
 	for (size_t i = 0; i < CALLS; i++) {
 		items[i][0].result = items[i][1].result = 1;
@@ -183,12 +183,12 @@ static void test_pool(void **state)
 		};
 		volume_start(v, &calls[i]);
 	}
-	while (atomic_load(&f->running) < 4)
+	while (atomic_load(&f->running) < threads)
 		sched_yield();
 	assert_int_equal(counter.count, 0);
 	volume_cancel(v);
 	wait_for(&counter, CALLS);
-	assert_int_equal(atomic_load(&f->most), 4);
+	assert_int_equal(atomic_load(&f->most), threads);
 	for (size_t i = 0; i < CALLS; i++)
 		assert_int_equal(items[i][1].result, 0);
 	/* Threads that are idle by now serve again. */
@@ -197,6 +197,13 @@ static void test_pool(void **state)
 	assert_int_equal(volume_get_requests(v), CALLS + 1);
 	assert_null(volume_free(v));
 	assert_int_equal(counter.count, CALLS + 1);
+}
+
+static void test_pool(void **state)
+{
+	(void)state;
+	try_pool(1, 16);
+	try_pool(20, 20);
 }
 
 static void test_run(void **state)
