@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "sync/mountfile.h"
 
 /* How often the lock is asked for: half of what the contract promises. */
 #define POLL_MS 100
@@ -56,7 +57,7 @@ static bool is_name_char(char c)
 }
 
 /* A name becomes a directory and part of messages, so it is plain. */
-static int check_name(const char *name, char *error, size_t error_size)
+bool task_is_name(const char *name)
 {
 	size_t len = strlen(name);
 	bool ok =
@@ -64,7 +65,12 @@ static int check_name(const char *name, char *error, size_t error_size)
 
 	for (size_t i = 0; ok && i < len; i++)
 		ok = is_name_char(name[i]);
-	if (ok)
+	return ok;
+}
+
+static int check_name(const char *name, char *error, size_t error_size)
+{
+	if (task_is_name(name))
 		return 0;
 	snprintf(error, error_size,
 		 "--task: not a name for a task: use 1 to %d letters, digits, "
@@ -124,20 +130,20 @@ static int make_name(const struct task_options *o, char ret[TASK_NAME_MAX + 1])
 /* --- The directory -------------------------------------------------------- */
 
 /* Where state lies when nobody said so: by user, then by environment. */
-static int default_directory(const char *name, char **ret, char *error,
-			     size_t error_size)
+int task_locate_all(char **ret_directory, char *error, size_t error_size)
 {
+	char **ret = ret_directory;
 	const char *base = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 	int n;
 
 	/* The XDG specification: a relative path is to be ignored. */
 	if (geteuid() == 0) {
-		n = asprintf(ret, "%s/%s", SYSTEM_STATE, name);
+		n = asprintf(ret, "%s", SYSTEM_STATE);
 	} else if (base && base[0] == '/') {
-		n = asprintf(ret, "%s/efsbridge/%s", base, name);
+		n = asprintf(ret, "%s/efsbridge", base);
 	} else if (home && home[0] == '/') {
-		n = asprintf(ret, "%s/.local/state/efsbridge/%s", home, name);
+		n = asprintf(ret, "%s/.local/state/efsbridge", home);
 	} else {
 		snprintf(error, error_size,
 			 "no place for the state of the task: set HOME, or "
@@ -145,6 +151,17 @@ static int default_directory(const char *name, char **ret, char *error,
 		return -ENOENT;
 	}
 	return n < 0 ? -ENOMEM : 0;
+}
+
+static int default_directory(const char *name, char **ret, char *error,
+			     size_t error_size)
+{
+	CLEANUP_FREE char *all = NULL;
+	int r = task_locate_all(&all, error, error_size);
+
+	if (r < 0)
+		return r;
+	return asprintf(ret, "%s/%s", all, name) < 0 ? -ENOMEM : 0;
 }
 
 int task_locate(const struct task_options *options,
@@ -375,6 +392,34 @@ static int try_lock(int fd)
 	return errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : -errno;
 }
 
+/* One that looks whether the lock is held holds it shared for an instant
+ * (task_is_held()): that is not taken for a run. */
+static int try_lock_settled(int fd)
+{
+	const struct timespec instant = {.tv_nsec = 5 * NS_PER_MS};
+	int r = try_lock(fd);
+
+	for (int i = 0; i < 3 && r == -EAGAIN; i++) {
+		nanosleep(&instant, NULL);
+		r = try_lock(fd);
+	}
+	return r;
+}
+
+bool task_is_held(const char *directory)
+{
+	CLEANUP_CLOSE int fd = -1;
+	CLEANUP_FREE char *path = NULL;
+
+	if (asprintf(&path, "%s/lock", directory) < 0) {
+		path = NULL;
+		return false;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 &&
+	       errno == EWOULDBLOCK;
+}
+
 /* Takes the lock, or fails as the options say. */
 static int wait_for_lock(struct task *t, const struct task_options *o,
 			 char *error, size_t error_size)
@@ -384,7 +429,13 @@ static int wait_for_lock(struct task *t, const struct task_options *o,
 	char owner[64];
 	int r;
 
-	while ((r = try_lock(t->lock_fd)) == -EAGAIN) {
+	while ((r = try_lock_settled(t->lock_fd)) == -EAGAIN) {
+		if (o->ret_mount &&
+		    mountfile_read(t->directory, o->ret_mount) == 0) {
+			snprintf(error, error_size, "task %s is mounted on %s",
+				 t->name, o->ret_mount->mountpoint);
+			return -EALREADY;
+		}
 		describe_owner(t->lock_fd, owner, sizeof(owner));
 		if (o->no_queue) {
 			snprintf(error, error_size,
@@ -463,6 +514,9 @@ int task_open(const struct task_options *options, struct task **ret,
 		task_free(t);
 		return r;
 	}
+	/* Left behind by a daemon that was killed. */
+	if (mountfile_remove(t->directory) < 0)
+		log_debug("mount: cannot be removed");
 	write_owner(t->lock_fd);
 	*ret = t;
 	return 0;

@@ -25,6 +25,7 @@
 /* The longest name of a task, in bytes. */
 #define TASK_NAME_MAX 64
 
+struct mountfile;
 struct task;
 
 /* All strings are borrowed for the time of the call. */
@@ -36,6 +37,9 @@ struct task_options {
 	const char *source_dir;       /* its path if it is a local directory */
 	const char *destination_dir;  /* likewise; NULL for a server */
 	bool no_queue;                /* fail when another process runs it */
+	struct mountfile *ret_mount;  /* fail with -EALREADY when a daemon that
+					 has it mounted holds the lock, and say
+					 where; NULL: wait for it, too */
 	/* Asked at least every 200 ms while waiting for the lock; may be
 	 * NULL. True makes task_open() give up. */
 	bool (*cancelled)(void *user);
@@ -51,11 +55,15 @@ struct task_options {
  *               neither '.' nor '-'), or the state directory would lie inside
  *               a local directory of the task
  *   -EAGAIN     run by another process, and `no_queue`
+ *   -EALREADY   see `ret_mount`
  *   -ECANCELED  `cancelled` said so
  *   others      from the file system
  */
 int task_open(const struct task_options *options, struct task **ret,
 	      char *error, size_t error_size);
+
+/* Does a process hold the lock of this state directory? Makes nothing. */
+bool task_is_held(const char *directory);
 
 /* Gives the lock back; the directory stays. */
 struct task *task_free(struct task *t);
@@ -72,5 +80,12 @@ const char *task_get_name(const struct task *t);
 int task_locate(const struct task_options *options,
 		char ret_name[TASK_NAME_MAX + 1], char **ret_directory,
 		char *error, size_t error_size);
+
+/* The directory in which the state directories of tasks lie that were not
+ * given one. Heap, the caller's. Errors as above. */
+int task_locate_all(char **ret_directory, char *error, size_t error_size);
+
+/* Could this be the name of a task? */
+bool task_is_name(const char *name);
 
 #endif

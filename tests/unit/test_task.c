@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "sync/mountfile.h"
 #include "sync/task.h"
 
 #define SOURCE      "nfs://fs-0123.example:2049/"
@@ -433,6 +434,68 @@ static void test_two_tasks(void **state)
 	assert_int_equal(open_task(f), 0);
 }
 
+static void test_mounted(void **state)
+{
+	struct fixture *f = *state;
+	struct mountfile mount = {0};
+	struct task *other = NULL;
+	int r;
+
+	f->options.ret_mount = &mount;
+	f->options.no_queue = true;
+	assert_false(task_is_held(f->state));
+	assert_int_equal(open_task(f), 0);
+	assert_true(task_is_held(f->state));
+
+	/* Held, but not mounted. */
+	r = task_open(&f->options, &other, f->error, sizeof(f->error));
+	assert_int_equal(r, -EAGAIN);
+
+	assert_int_equal(mountfile_write(f->state, "/mnt/\"a b\"", ".sync"), 0);
+	r = task_open(&f->options, &other, f->error, sizeof(f->error));
+	assert_int_equal(r, -EALREADY);
+	assert_string_equal(mount.mountpoint, "/mnt/\"a b\"");
+	assert_string_equal(mount.sync_directory, ".sync");
+	assert_int_equal(mount.pid, getpid());
+	assert_non_null(strstr(f->error, "mounted on /mnt"));
+	mountfile_done(&mount);
+
+	/* Left behind by one that was killed: the next owner removes it. */
+	f->task = task_free(f->task);
+	assert_false(task_is_held(f->state));
+	assert_int_equal(open_task(f), 0);
+	assert_int_equal(mountfile_read(f->state, &mount), -ENOENT);
+}
+
+static void test_bad_mountfiles(void **state)
+{
+	static const char *const bad[] = {
+	    "",
+	    "{",
+	    "[]",
+	    "{\"Mountpoint\":\"mnt\",\"SyncDirectory\":\"s\",\"Pid\":1}",
+	    "{\"Mountpoint\":\"/m\",\"SyncDirectory\":\"a/b\",\"Pid\":1}",
+	    "{\"Mountpoint\":\"/m\",\"SyncDirectory\":\"\",\"Pid\":1}",
+	    "{\"Mountpoint\":\"/m\",\"Pid\":1}",
+	};
+	struct fixture *f = *state;
+	struct mountfile mount;
+	char path[256];
+	FILE *file;
+
+	assert_int_equal(open_task(f), 0);
+	snprintf(path, sizeof(path), "%s/mount", f->state);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		file = fopen(path, "w");
+		assert_non_null(file);
+		fputs(bad[i], file);
+		assert_int_equal(fclose(file), 0);
+		assert_int_equal(mountfile_read(f->state, &mount), -EUCLEAN);
+	}
+	assert_int_equal(mountfile_remove(f->state), 0);
+	assert_int_equal(mountfile_remove(f->state), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -448,6 +511,8 @@ int main(void)
 	    T(test_waits),
 	    T(test_wait_cancelled),
 	    T(test_two_tasks),
+	    T(test_mounted),
+	    T(test_bad_mountfiles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
