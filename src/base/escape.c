@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/escape.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/cleanup.h"
 
 /* The smallest code point that needs a sequence of this length: shorter ones
  * are overlong and not UTF-8 (RFC 3629). */
@@ -69,6 +72,98 @@ char *escape_name(const char *s)
 			to = mempcpy(to, s, len);
 			s += len;
 		}
+	}
+	*to = '\0';
+	return text;
+}
+
+/* The byte that a sequence after a backslash stands for, and its length; 0
+ * when there is none. */
+static size_t undo_sequence(const char *s, size_t size, char *ret)
+{
+	static const char letters[] = "n\nt\t\\\\";
+	unsigned value = 0;
+
+	if (size == 0)
+		return 0;
+	for (const char *l = letters; *l; l += 2)
+		if (s[0] == l[0]) {
+			*ret = l[1];
+			return 1;
+		}
+	for (size_t i = 0; i < 3; i++) {
+		if (i == size || s[i] < '0' || s[i] > '7')
+			return 0;
+		value = value << 3 | (unsigned)(s[i] - '0');
+	}
+	if (value == 0 || value > 0xff)
+		return 0;
+	*ret = (char)value;
+	return 3;
+}
+
+int escape_undo(const char *s, size_t size, char **ret)
+{
+	CLEANUP_FREE char *name = malloc(size + 1);
+	char *to = name;
+
+	if (!name)
+		return -ENOMEM;
+	while (size > 0) {
+		size_t n = 0;
+
+		if (*s == '\0')
+			return -EINVAL;
+		if (*s != '\\') {
+			*to++ = *s;
+		} else {
+			n = undo_sequence(s + 1, size - 1, to++);
+			if (n == 0)
+				return -EINVAL;
+		}
+		s += 1 + n;
+		size -= 1 + n;
+	}
+	*to = '\0';
+	*ret = steal(name);
+	return 0;
+}
+
+/* The reference for a character of HTML's own, or NULL. */
+static const char *html_reference(char c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\'':
+		return "&#39;";
+	default:
+		return NULL;
+	}
+}
+
+char *escape_html(const char *s)
+{
+	CLEANUP_FREE char *plain = escape_name(s);
+	/* The longest reference has six characters. */
+	char *text = plain ? malloc(6 * strlen(plain) + 1) : NULL;
+	char *to = text;
+
+	if (!text)
+		return NULL;
+	for (const char *c = plain; *c; c++) {
+		const char *reference = html_reference(*c);
+
+		if (reference)
+			to = stpcpy(to, reference);
+		else
+			*to++ = *c;
 	}
 	*to = '\0';
 	return text;

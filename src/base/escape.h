@@ -18,6 +18,21 @@
 char *escape_name(const char *s);
 
 /*
+ * The reverse, of `size` bytes at `s`: what escape_name() wrote becomes the
+ * name again. Heap, the caller's. -EINVAL: a backslash that begins none of the
+ * sequences above, or a NUL.
+ */
+int escape_undo(const char *s, size_t size, char **ret);
+
+/*
+ * `s` as text between the tags of HTML or in a quoted attribute: & < > " '
+ * become references, what a page cannot hold (controls, bytes that are not
+ * UTF-8) is written as escape_name() does. Heap, the caller's; NULL when out
+ * of memory.
+ */
+char *escape_html(const char *s);
+
+/*
  * `s` as a JSON string with its quotes. Bytes that are not UTF-8 become
  * U+FFFD. Heap, the caller's; NULL when out of memory.
  */

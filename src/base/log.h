@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * log - messages to the user on standard error.
+ * log - messages to the user on standard error and, for a daemon, in a file.
  *
  * Only owners of a decision log (engine, options, main); what lies below them
  * returns an errno. A terminal's progress line is taken away before a message
  * and drawn again by its owner, see log_set_clear().
  *
- * Thread rule: any thread; lines are written whole.
+ * Thread rule: any thread; lines are written whole. log_set_file() by one
+ * thread at a time.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -28,6 +29,15 @@ enum log_level log_get_level(void);
  * progress line) or "" for nothing. The string is borrowed for good.
  */
 void log_set_clear(const char *clear);
+
+/*
+ * From here on messages go to a file as well, each with the time in UTC;
+ * those up to LOG_NOTICE always, more as log_set_level() says. It is appended
+ * to; one that would grow over LOG_FILE_MAX is renamed to `path`.1 first. NULL
+ * ends it. Negative errno when it cannot be opened: then there is none.
+ */
+int log_set_file(const char *path);
+#define LOG_FILE_MAX (8 << 20)
 
 void log_message(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
