@@ -155,6 +155,7 @@ static void exchange_handles(struct node *n, struct node_directory *fresh)
 static struct node *node_free(struct node *n)
 {
 	directory_free(n->directory);
+	free(n->open);
 	free(n);
 	return NULL;
 }
@@ -384,20 +385,73 @@ void node_forget(struct node_table *t, uint64_t id, uint64_t count)
 	pthread_mutex_unlock(&t->lock);
 }
 
-bool node_note_open(struct node_table *t, struct node *n, enum side side,
-		    uint64_t change, uint64_t fileid)
+/* --- Open files ---------------------------------------------------------- */
+
+static bool is_open_with_others(const struct node *n,
+				const struct origin_version *version)
 {
-	bool same;
+	return n->open && !(version && origin_same_bytes(&n->version, version));
+}
+
+int node_open(struct node_table *t, struct node *n,
+	      const struct origin_version *version, const struct attr *attr,
+	      bool *ret_keep)
+{
+	int error = 0;
 
 	pthread_mutex_lock(&t->lock);
-	same = n->opened && n->opened_side == side &&
-	       n->opened_change == change && n->opened_fileid == fileid;
-	n->opened = true;
-	n->opened_side = side;
-	n->opened_change = change;
-	n->opened_fileid = fileid;
+	if (is_open_with_others(n, version)) {
+		if (n->linked && n->parent)
+			detach(n);
+		error = -ESTALE;
+	} else if (!n->open && !(n->open = calloc(1, sizeof(*n->open)))) {
+		error = -ENOMEM;
+	} else {
+		*ret_keep = n->opened && n->version.side == version->side &&
+			    n->version.fileid == version->fileid &&
+			    n->version.change == version->change;
+		n->opened = true;
+		n->version = *version;
+		n->open->count++;
+		n->open->attr = *attr;
+	}
 	pthread_mutex_unlock(&t->lock);
-	return same;
+	return error;
+}
+
+void node_close(struct node_table *t, struct node *n)
+{
+	pthread_mutex_lock(&t->lock);
+	if (--n->open->count == 0) {
+		free(n->open);
+		n->open = NULL;
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+void node_separate(struct node_table *t, struct node *parent, const char *name,
+		   const struct origin_version *version)
+{
+	struct node *n;
+
+	pthread_mutex_lock(&t->lock);
+	n = find_name(t, parent, name);
+	if (n && is_open_with_others(n, version))
+		detach(n);
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool node_get_open_attr(struct node_table *t, struct node *n,
+			const struct origin_version *version, struct attr *ret)
+{
+	bool others;
+
+	pthread_mutex_lock(&t->lock);
+	others = is_open_with_others(n, version);
+	if (others)
+		*ret = n->open->attr;
+	pthread_mutex_unlock(&t->lock);
+	return others;
 }
 
 /* --- Directories --------------------------------------------------------- */

@@ -31,6 +31,7 @@
 #include "nfs/attr.h"
 #include "nfs/handle.h"
 #include "sync/side.h"
+#include "view/origin.h"
 
 /* The id of the root, as the kernel wants it. */
 #define NODE_ROOT 1
@@ -49,6 +50,12 @@ struct node_directory {
 	uint64_t manifest_epoch;      /* manifest_get_epoch() it is from */
 };
 
+/* What a node has that is open. */
+struct node_open {
+	unsigned count;   /* of open files */
+	struct attr attr; /* of what they read */
+};
+
 struct node {
 	LIST_ENTRY(node) by_id;
 	LIST_ENTRY(node) by_name; /* only while `linked` */
@@ -61,9 +68,8 @@ struct node {
 	unsigned holds;   /* ours: children, requests, open files */
 	/* What the kernel's page cache holds, from the last open. */
 	bool opened;
-	enum side opened_side;
-	uint64_t opened_change;
-	uint64_t opened_fileid;
+	struct origin_version version;
+	struct node_open *open;           /* NULL: no file is open */
 	struct node_directory *directory; /* NULL for other types */
 	char name[];
 };
@@ -106,11 +112,32 @@ void node_count_lookup(struct node_table *t, struct node *n);
 void node_forget(struct node_table *t, uint64_t id, uint64_t count);
 
 /*
- * The node was opened for reading this version: true when that is what the
- * kernel's page cache holds already, from the open before.
+ * Open files. The kernel keeps the pages and the attributes of a node once for
+ * all who have it open, so they all have to read the same bytes. When the path
+ * holds others by now (the source was changed while the copy is read), those
+ * who come get a node of their own, and who has the old one keeps what he has.
  */
-bool node_note_open(struct node_table *t, struct node *n, enum side side,
-		    uint64_t change, uint64_t fileid);
+
+/*
+ * A file is opened that has this version and these attributes. `ret_keep`:
+ * that is what the page cache holds already. -ESTALE when other files are open
+ * that have other bytes: the node lost its name, and the kernel, told so, looks
+ * it up again.
+ */
+int node_open(struct node_table *t, struct node *n,
+	      const struct origin_version *version, const struct attr *attr,
+	      bool *ret_keep);
+void node_close(struct node_table *t, struct node *n);
+
+/* Before node_enter(): `name` has this version. A node that is open with
+ * other bytes loses its name. */
+void node_separate(struct node_table *t, struct node *parent, const char *name,
+		   const struct origin_version *version);
+
+/* True when the node is open with other bytes than `version` (NULL: than
+ * nothing): then its attributes are those of what is read. */
+bool node_get_open_attr(struct node_table *t, struct node *n,
+			const struct origin_version *version, struct attr *ret);
 
 /* What was put for a directory, for as long as `epoch` is the manifest's; 0
  * when nothing was. */

@@ -81,3 +81,32 @@ uint64_t origin_inode(const struct origin_facts *f)
 		return of_source(f->row->source.fileid);
 	return scatter(f->attr[DESTINATION].fileid) | DESTINATION_RANGE;
 }
+
+void origin_version(const struct origin_facts *f, enum side side,
+		    struct origin_version *ret)
+{
+	const struct attr *source = NULL;
+
+	if (side == SOURCE)
+		source = &f->attr[SOURCE];
+	else if (is_the_copy(f->row, &f->attr[DESTINATION]))
+		source = &f->row->source;
+	*ret = (struct origin_version){
+	    .side = side,
+	    .fileid = f->attr[side].fileid,
+	    .change = f->attr[side].change,
+	    .has_source = source,
+	    .source_fileid = source ? source->fileid : 0,
+	    .source_change = source ? source->change : 0,
+	};
+}
+
+bool origin_same_bytes(const struct origin_version *a,
+		       const struct origin_version *b)
+{
+	if (a->side == b->side && a->fileid == b->fileid)
+		return true;
+	return a->has_source && b->has_source &&
+	       a->source_fileid == b->source_fileid &&
+	       a->source_change == b->source_change;
+}

@@ -63,4 +63,25 @@ bool origin_is_source_alone(const struct origin_facts *f);
  */
 uint64_t origin_inode(const struct origin_facts *f);
 
+/*
+ * What a reader gets who opens the path: the object, and the version of the
+ * source that it is, or is a copy of.
+ */
+struct origin_version {
+	enum side side;
+	uint64_t fileid;
+	uint64_t change;
+	bool has_source; /* false: only the destination knows it */
+	uint64_t source_fileid;
+	uint64_t source_change;
+};
+
+/* Of what `side`, the origin, has. */
+void origin_version(const struct origin_facts *f, enum side side,
+		    struct origin_version *ret);
+
+/* Do both give the same bytes: one object, or a copy and what it is of? */
+bool origin_same_bytes(const struct origin_version *a,
+		       const struct origin_version *b);
+
 #endif

@@ -3,6 +3,7 @@
  * The table of nodes: who keeps one alive, when a path gets another one, what
  * a directory remembers, and that a hundred thousand of them are found again.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -316,18 +317,95 @@ static void manifest_ids_are_of_their_epoch(void **state)
 	node_drop(t, root);
 }
 
+static struct origin_version version_of(enum side side, uint64_t change,
+					uint64_t fileid)
+{
+	return (struct origin_version){
+	    .side = side,
+	    .change = change,
+	    .fileid = fileid,
+	    .has_source = side == SOURCE,
+	    .source_change = change,
+	    .source_fileid = fileid,
+	};
+}
+
+static bool open_keeps(struct node_table *t, struct node *n, enum side side,
+		       uint64_t change, uint64_t fileid)
+{
+	struct origin_version version = version_of(side, change, fileid);
+	struct attr attr = {.size = change};
+	bool keep = false;
+
+	assert_int_equal(node_open(t, n, &version, &attr, &keep), 0);
+	node_close(t, n);
+	return keep;
+}
+
 static void the_page_cache_is_kept_for_the_same_version(void **state)
 {
 	struct node_table *t = *state;
 	struct node *root = node_get(t, NODE_ROOT);
 	struct node *n = enter(t, root, "a", ENTRY_FILE, 10, false);
 
-	assert_false(node_note_open(t, n, SOURCE, 5, 6));
-	assert_true(node_note_open(t, n, SOURCE, 5, 6));
-	assert_false(node_note_open(t, n, SOURCE, 7, 6));
-	assert_false(node_note_open(t, n, DESTINATION, 7, 6));
-	assert_false(node_note_open(t, n, DESTINATION, 7, 8));
-	assert_true(node_note_open(t, n, DESTINATION, 7, 8));
+	assert_false(open_keeps(t, n, SOURCE, 5, 6));
+	assert_true(open_keeps(t, n, SOURCE, 5, 6));
+	assert_false(open_keeps(t, n, SOURCE, 7, 6));
+	assert_false(open_keeps(t, n, DESTINATION, 7, 6));
+	assert_false(open_keeps(t, n, DESTINATION, 7, 8));
+	assert_true(open_keeps(t, n, DESTINATION, 7, 8));
+	node_drop(t, n);
+	node_drop(t, root);
+}
+
+static void who_reads_other_bytes_has_another_node(void **state)
+{
+	struct node_table *t = *state;
+	struct node *root = node_get(t, NODE_ROOT);
+	struct node *n = enter(t, root, "a", ENTRY_FILE, 10, true), *other;
+	struct origin_version old = version_of(SOURCE, 5, 10);
+	struct origin_version copy = version_of(DESTINATION, 77, 20);
+	struct origin_version changed = version_of(SOURCE, 6, 10);
+	struct attr attr = {.size = 100}, changed_attr = {.size = 3}, got;
+	bool keep;
+
+	/* Source and copy are the same. */
+	copy.has_source = true;
+	copy.source_fileid = 10;
+	copy.source_change = 5;
+	assert_false(node_get_open_attr(t, n, &changed, &got));
+	assert_int_equal(node_open(t, n, &old, &attr, &keep), 0);
+	assert_int_equal(node_open(t, n, &copy, &attr, &keep), 0);
+	assert_false(keep);
+	node_close(t, n);
+	node_separate(t, root, "a", &old);
+	assert_false(node_get_open_attr(t, n, &old, &got));
+	assert_true(n->linked);
+
+	/* The copy is read, and the source has changed. */
+	assert_true(node_get_open_attr(t, n, &changed, &got));
+	assert_int_equal(got.size, 100);
+	assert_true(node_get_open_attr(t, n, NULL, &got));
+	node_separate(t, root, "b", &changed);
+	assert_true(n->linked);
+	node_separate(t, root, "a", &changed);
+	assert_false(n->linked);
+	other = enter(t, root, "a", ENTRY_FILE, 10, true);
+	assert_ptr_not_equal(other, n);
+	assert_int_equal(node_open(t, other, &changed, &changed_attr, &keep),
+			 0);
+	/* The same when somebody comes by open alone. */
+	assert_int_equal(node_open(t, n, &changed, &attr, &keep), -ESTALE);
+	assert_int_equal(node_open(t, other, &copy, &attr, &keep), -ESTALE);
+	assert_false(other->linked);
+
+	/* Once it is closed it may be anything. */
+	node_close(t, other);
+	assert_false(node_get_open_attr(t, other, &copy, &got));
+	assert_int_equal(node_open(t, other, &copy, &attr, &keep), 0);
+	node_close(t, other);
+	node_close(t, n);
+	node_drop(t, other);
 	node_drop(t, n);
 	node_drop(t, root);
 }
@@ -445,6 +523,7 @@ int main(void)
 	    NODE_TEST(what_is_no_directory_has_no_handles),
 	    NODE_TEST(manifest_ids_are_of_their_epoch),
 	    NODE_TEST(the_page_cache_is_kept_for_the_same_version),
+	    NODE_TEST(who_reads_other_bytes_has_another_node),
 	    NODE_TEST(paths_go_from_the_root),
 	    NODE_TEST(many_nodes_are_found_again),
 	    NODE_TEST(threads_leave_nothing_behind),
