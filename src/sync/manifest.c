@@ -147,13 +147,73 @@ int manifest_open(const char *directory, const char *source,
 	return 0;
 }
 
+/* Is there one that can be read? It is closed again: readers have their own. */
+static int check_database(const char *path, char *error, size_t error_size)
+{
+	struct sqlite3 *db = NULL;
+	struct stat st;
+	int r;
+
+	if (lstat(path, &st) < 0) {
+		r = -errno;
+		snprintf(error, error_size, "%s: %s", path, strerror(-r));
+		return r;
+	}
+	r = manifest_db_open(path, false, &db);
+	if (r < 0)
+		manifest_db_explain(path, db, r, error, error_size);
+	else
+		r = manifest_schema_check(db, path, error, error_size);
+	manifest_db_close(db);
+	return r;
+}
+
+int manifest_open_read(const char *directory, struct manifest **ret,
+		       char *error, size_t error_size)
+{
+	struct manifest *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m || asprintf(&m->path, "%s/manifest.db", directory) < 0) {
+		snprintf(error, error_size, "%s: out of memory", directory);
+		free(m);
+		return -ENOMEM;
+	}
+	r = check_database(m->path, error, error_size);
+	if (r < 0) {
+		manifest_free(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}
+
+/* Queues an item, unless the manifest is only read. */
+static int put(struct manifest *m, const struct manifest_item *like)
+{
+	return m->writer ? manifest_writer_put(m->writer, like) : -EROFS;
+}
+
+void manifest_set_watch(struct manifest *m, manifest_watch *committed,
+			void *user)
+{
+	if (m->writer)
+		manifest_writer_set_watch(m->writer, committed, user);
+}
+
+uint64_t manifest_get_epoch(const struct manifest *m)
+{
+	return m->writer ? manifest_writer_get_epoch(m->writer) : 0;
+}
+
 int manifest_close(struct manifest *m)
 {
-	int r;
+	int r = 0;
 
 	if (!m)
 		return 0;
-	r = manifest_writer_stop(m->writer);
+	if (m->writer)
+		r = manifest_writer_stop(m->writer);
 	manifest_free(m);
 	return r;
 }
@@ -168,7 +228,7 @@ int manifest_put(struct manifest *m, const struct manifest_row *row)
 	};
 	int r = manifest_check_row(row);
 
-	return r < 0 ? r : manifest_writer_put(m->writer, &like);
+	return r < 0 ? r : put(m, &like);
 }
 
 int manifest_put_partial(struct manifest *m, const struct manifest_partial *p)
@@ -182,7 +242,7 @@ int manifest_put_partial(struct manifest *m, const struct manifest_partial *p)
 	};
 	int r = manifest_check_partial(p);
 
-	return r < 0 ? r : manifest_writer_put(m->writer, &like);
+	return r < 0 ? r : put(m, &like);
 }
 
 static int drop(struct manifest *m, enum manifest_item_kind kind,
@@ -194,7 +254,7 @@ static int drop(struct manifest *m, enum manifest_item_kind kind,
 	    .name = name,
 	};
 
-	return manifest_writer_put(m->writer, &like);
+	return put(m, &like);
 }
 
 int manifest_drop_links(struct manifest *m, uint64_t destination_fileid)
@@ -202,7 +262,7 @@ int manifest_drop_links(struct manifest *m, uint64_t destination_fileid)
 	struct manifest_item item = {.kind = ITEM_DROP_LINKS,
 				     .directory = destination_fileid};
 
-	return manifest_writer_put(m->writer, &item);
+	return put(m, &item);
 }
 
 int manifest_drop(struct manifest *m, uint64_t directory, const char *name)
@@ -225,7 +285,7 @@ int manifest_drop_partial(struct manifest *m, uint64_t directory,
 
 int manifest_flush(struct manifest *m)
 {
-	return manifest_writer_flush(m->writer);
+	return m->writer ? manifest_writer_flush(m->writer) : 0;
 }
 
 static int put_execution(struct manifest *m, enum manifest_item_kind kind,
@@ -236,8 +296,8 @@ static int put_execution(struct manifest *m, enum manifest_item_kind kind,
 
 	if (!like.execution.summary)
 		like.execution.summary = "";
-	r = manifest_writer_put(m->writer, &like);
-	return r < 0 ? r : manifest_writer_flush(m->writer);
+	r = put(m, &like);
+	return r < 0 ? r : manifest_flush(m);
 }
 
 int manifest_begin(struct manifest *m, struct manifest_execution *ret)
@@ -245,6 +305,8 @@ int manifest_begin(struct manifest *m, struct manifest_execution *ret)
 	struct manifest_execution e = *ret;
 	int r;
 
+	if (!m->writer)
+		return -EROFS;
 	e.id = manifest_writer_take_execution(m->writer);
 	e.status = "RUNNING";
 	if (e.started_ns == 0)

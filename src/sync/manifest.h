@@ -162,9 +162,8 @@ int manifest_open_read(const char *directory, struct manifest **ret,
  * or call the manifest. `name` "" is the directory's own row. For a tree that
  * is dropped it is called for its root only. NULL: for nothing.
  */
-void manifest_set_watch(struct manifest *m,
-			void (*committed)(void *user, uint64_t directory,
-					  const char *name),
+typedef void manifest_watch(void *user, uint64_t directory, const char *name);
+void manifest_set_watch(struct manifest *m, manifest_watch *committed,
 			void *user);
 
 /* Counts up whenever a tree was dropped: directory ids from before may mean

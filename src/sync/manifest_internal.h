@@ -9,6 +9,7 @@
  *   manifest_apply.c   one queued item carried out on the database
  *   manifest_writer.c  the queue, the writer thread, new directory ids
  *   manifest_reader.c  the public functions that read
+ *   manifest_history.c likewise, executions
  *
  * Only these files include this header.
  */
@@ -33,6 +34,9 @@ struct sqlite3_stmt;
 
 /* PRAGMA user_version that this program writes. */
 #define MANIFEST_VERSION 1
+
+/* Prepared statements that a reader keeps. */
+#define MANIFEST_QUESTIONS 3
 
 /* All flags of struct manifest_row.flags. */
 #define ROW_FLAGS (ROW_UNLINKED | ROW_NO_OWNER | ROW_NO_MODE | ROW_NO_TIMES)
@@ -74,6 +78,10 @@ int manifest_db_explain(const char *path, struct sqlite3 *db, int error_number,
 int manifest_schema_prepare(struct sqlite3 *db, const char *path,
 			    const char *source, const char *destination,
 			    char *error, size_t error_size);
+
+/* Checks that a manifest that is only read is one that we understand. */
+int manifest_schema_check(struct sqlite3 *db, const char *path, char *error,
+			  size_t error_size);
 
 /* --- manifest_row.c --- */
 
@@ -196,6 +204,11 @@ int manifest_writer_put(struct manifest_writer *w,
 
 int manifest_writer_flush(struct manifest_writer *w);
 
+/* See manifest_set_watch() and manifest_get_epoch(). */
+void manifest_writer_set_watch(struct manifest_writer *w, manifest_watch *watch,
+			       void *user);
+uint64_t manifest_writer_get_epoch(const struct manifest_writer *w);
+
 /* The id for the next execution, and the one that it will be. */
 uint64_t manifest_writer_take_execution(struct manifest_writer *w);
 uint64_t manifest_writer_peek_execution(struct manifest_writer *w);
@@ -215,11 +228,25 @@ int manifest_writer_add_directory(struct manifest_writer *w, uint64_t parent,
 				  const char *name, const char *path,
 				  uint64_t ticket, uint64_t *ret_id);
 
+/* --- manifest_reader.c --- */
+
+struct manifest_reader {
+	struct manifest *manifest; /* borrowed */
+	struct sqlite3 *db;        /* its own; cannot write */
+	struct sqlite3_stmt *stmt[MANIFEST_QUESTIONS];
+};
+
+/* Calls `row` for each row of `stmt` until it returns other than 0, and frees
+ * the statement. */
+int manifest_each_row(struct manifest_reader *r, struct sqlite3_stmt *stmt,
+		      int (*row)(struct sqlite3_stmt *stmt, void *user),
+		      void *user);
+
 /* --- manifest.c --- */
 
 struct manifest {
-	char *path; /* of the database */
-	struct manifest_writer *writer;
+	char *path;                     /* of the database */
+	struct manifest_writer *writer; /* NULL: only read */
 };
 
 #endif

@@ -25,6 +25,8 @@ enum question {
 	QUESTIONS,
 };
 
+_Static_assert(QUESTIONS == MANIFEST_QUESTIONS, "a statement each");
+
 /* Each finds at most one row, by a whole key: one walk down one B-tree. */
 static const char *const questions[QUESTIONS] = {
     [GET_DIRECTORY] = "SELECT id FROM directory"
@@ -56,12 +58,6 @@ static const char each_link[] =
     "SELECT d.path, e.directory, e.name, " MANIFEST_ROW_COLUMNS
     " FROM entry AS e JOIN directory AS d ON d.id = e.directory"
     " WHERE e.fileid = ?1 AND e.nlink > 1 AND e.state IN (1, 2) LIMIT ?2";
-
-struct manifest_reader {
-	struct manifest *manifest; /* borrowed */
-	struct sqlite3 *db;        /* its own; cannot write */
-	struct sqlite3_stmt *stmt[QUESTIONS];
-};
 
 struct manifest_reader *manifest_reader_free(struct manifest_reader *r)
 {
@@ -144,6 +140,8 @@ int manifest_directory(struct manifest_reader *r, uint64_t parent,
 		return found;
 	if (parent == 0 || parent > INT64_MAX)
 		return -EINVAL;
+	if (!w)
+		return -EROFS;
 
 	/* Ask the writer, the database, the writer again: the design comment
 	 * of manifest_writer.c tells why no commit can slip between. */
@@ -160,6 +158,12 @@ int manifest_directory(struct manifest_reader *r, uint64_t parent,
 		return found;
 	*ret_id = id;
 	return 0;
+}
+
+int manifest_find_directory(struct manifest_reader *r, uint64_t parent,
+			    const char *name, uint64_t *ret_id)
+{
+	return get_directory(r, parent, name, ret_id);
 }
 
 int manifest_get(struct manifest_reader *r, uint64_t directory,
@@ -198,11 +202,9 @@ int manifest_get_partial(struct manifest_reader *r, uint64_t directory,
 	return found;
 }
 
-/* Calls `row` for each row of `stmt` until it returns other than 0, and frees
- * the statement. */
-static int for_each(struct manifest_reader *r, struct sqlite3_stmt *stmt,
-		    int (*row)(struct sqlite3_stmt *stmt, void *user),
-		    void *user)
+int manifest_each_row(struct manifest_reader *r, struct sqlite3_stmt *stmt,
+		      int (*row)(struct sqlite3_stmt *stmt, void *user),
+		      void *user)
 {
 	int step, err = 0;
 
@@ -216,7 +218,8 @@ static int for_each(struct manifest_reader *r, struct sqlite3_stmt *stmt,
 	return err;
 }
 
-/* What the callers below hand through for_each() to their row functions. */
+/* What the callers below hand through manifest_each_row() to their row
+ * functions. */
 struct partial_caller {
 	int (*each)(const char *path, const struct manifest_partial *p,
 		    void *user);
@@ -249,7 +252,8 @@ int manifest_each_partial(struct manifest_reader *r,
 	struct sqlite3_stmt *stmt;
 	int err = manifest_db_prepare(r->db, each_partial, &stmt);
 
-	return err < 0 ? err : for_each(r, stmt, call_partial, &caller);
+	return err < 0 ? err
+		       : manifest_each_row(r, stmt, call_partial, &caller);
 }
 
 struct directory_caller {
@@ -278,7 +282,7 @@ int manifest_each_failed_directory(struct manifest_reader *r,
 	if (err < 0)
 		return err;
 	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)execution);
-	return for_each(r, stmt, call_directory, &caller);
+	return manifest_each_row(r, stmt, call_directory, &caller);
 }
 
 struct row_caller {
@@ -319,7 +323,7 @@ static int each_row(struct manifest_reader *r, const char *sql, uint64_t key,
 	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)key);
 	/* A negative limit is none. */
 	sqlite3_bind_int64(stmt, 2, max > INT64_MAX ? -1 : (int64_t)max);
-	return for_each(r, stmt, call_row, caller);
+	return manifest_each_row(r, stmt, call_row, caller);
 }
 
 int manifest_each_failed(

@@ -447,3 +447,21 @@ int manifest_schema_prepare(struct sqlite3 *db, const char *path,
 		manifest_db_explain(path, db, r, error, error_size);
 	return r;
 }
+
+int manifest_schema_check(struct sqlite3 *db, const char *path, char *error,
+			  size_t error_size)
+{
+	int64_t version;
+	int r = check_origin(db, path, &version, error, error_size);
+
+	if (r < 0)
+		return r;
+	if (version == MANIFEST_VERSION)
+		return 0;
+	snprintf(
+	    error, error_size,
+	    "%s: the manifest was never used, or is of an older efsbridge: "
+	    "run the task once",
+	    path);
+	return -ENOENT;
+}

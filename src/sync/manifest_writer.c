@@ -32,6 +32,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,13 @@ struct manifest_writer {
 	uint64_t next_directory;
 	uint64_t next_execution;
 	struct bucket uncommitted[BUCKETS];
+
+	_Atomic uint64_t epoch; /* trees dropped by commits so far */
+
+	pthread_mutex_t watch_lock; /* guards the next two, and is held while
+				       the watch is called; a leaf */
+	manifest_watch *watch;
+	void *watch_user;
 };
 
 /* --- The thread ----------------------------------------------------------- */
@@ -135,6 +143,24 @@ static void finish_batch(struct manifest_writer *w,
 	pthread_cond_broadcast(&w->done);
 }
 
+/* A committed batch, told to who watches. */
+static void tell_watch(struct manifest_writer *w,
+		       const struct manifest_items *batch)
+{
+	const struct manifest_item *item;
+
+	pthread_mutex_lock(&w->watch_lock);
+	STAILQ_FOREACH(item, batch, link) {
+		if (item->kind == ITEM_DROP_TREE)
+			atomic_fetch_add(&w->epoch, 1);
+		if (w->watch &&
+		    (item->kind == ITEM_ROW || item->kind == ITEM_DROP ||
+		     item->kind == ITEM_DROP_TREE))
+			w->watch(w->watch_user, item->directory, item->name);
+	}
+	pthread_mutex_unlock(&w->watch_lock);
+}
+
 static void write_batch(struct manifest_writer *w)
 {
 	struct manifest_items batch = STAILQ_HEAD_INITIALIZER(batch);
@@ -151,6 +177,8 @@ static void write_batch(struct manifest_writer *w)
 	pthread_mutex_unlock(&w->lock);
 	if (r == 0)
 		r = manifest_apply(w->apply, &batch, durable);
+	if (r == 0)
+		tell_watch(w, &batch);
 	pthread_mutex_lock(&w->lock);
 
 	w->error = r;
@@ -230,6 +258,7 @@ static struct manifest_writer *writer_new(struct sqlite3 *db)
 	for (size_t i = 0; i < BUCKETS; i++)
 		LIST_INIT(&w->uncommitted[i]);
 	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->watch_lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->work, &monotonic);
@@ -244,6 +273,7 @@ static void writer_free(struct manifest_writer *w)
 	manifest_db_close(w->db);
 	pthread_cond_destroy(&w->done);
 	pthread_cond_destroy(&w->work);
+	pthread_mutex_destroy(&w->watch_lock);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -301,6 +331,22 @@ int manifest_writer_stop(struct manifest_writer *w)
 		r = checkpoint(w);
 	writer_free(w);
 	return r;
+}
+
+/* --- Watching ------------------------------------------------------------- */
+
+void manifest_writer_set_watch(struct manifest_writer *w, manifest_watch *watch,
+			       void *user)
+{
+	pthread_mutex_lock(&w->watch_lock);
+	w->watch = watch;
+	w->watch_user = user;
+	pthread_mutex_unlock(&w->watch_lock);
+}
+
+uint64_t manifest_writer_get_epoch(const struct manifest_writer *w)
+{
+	return atomic_load(&w->epoch);
 }
 
 /* --- Putting -------------------------------------------------------------- */
