@@ -131,6 +131,7 @@ static enum exit_status open_task(struct session *s)
 	    .destination_text = s->location[DESTINATION]->text,
 	    .source_dir = local_path(s, SOURCE),
 	    .destination_dir = local_path(s, DESTINATION),
+	    .no_queue = s->options->no_queue,
 	    .cancelled = is_interrupted,
 	    .user = s,
 	};
@@ -143,7 +144,7 @@ static enum exit_status open_task(struct session *s)
 	if (r == -ECANCELED)
 		return EXIT_INTERRUPTED;
 	log_error("%s", error);
-	return EXIT_USAGE;
+	return r == -EAGAIN ? EXIT_BUSY : EXIT_USAGE;
 }
 
 struct opening {

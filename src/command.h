@@ -15,6 +15,7 @@ enum exit_status {
 	EXIT_FAILED = 1,      /* done, but entries failed or differ */
 	EXIT_USAGE = 2,       /* usage or configuration */
 	EXIT_UNREACHABLE = 3, /* a side could not be reached or was lost */
+	EXIT_BUSY = 4,        /* another process runs the task: --no-queue */
 	EXIT_INTERRUPTED = 130,
 };
 

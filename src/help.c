@@ -34,6 +34,7 @@ static const char sync_help[] =
     "                  the round trip)\n"
     "  --state=DIR     directory of the task's manifest\n"
     "  --task=NAME     name of the task, default: made from the locations\n"
+    "  --no-queue      fail when another process runs the task, do not wait\n"
     "  --quiet         print nothing but errors\n"
     "  --json          print a summary as JSON on standard output at the end\n"
     "  -v, --verbose   name each entry that is copied\n"
@@ -41,8 +42,9 @@ static const char sync_help[] =
     "  --version       the program's version\n"
     "\n"
     "Exit status: 0 all done; 1 done, but entries failed or differ; 2 usage;\n"
-    "3 a side could not be reached or was lost; 130 interrupted, go on with\n"
-    "the same command. The manual is efsbridge(1).\n";
+    "3 a side could not be reached or was lost; 4 run by another process;\n"
+    "130 interrupted, go on with the same command. The manual is "
+    "efsbridge(1).\n";
 
 static const char *text_of(enum command command)
 {

@@ -22,6 +22,7 @@ enum {
 	OPT_NO_MODE,
 	OPT_NO_TIMES,
 	OPT_JOBS,
+	OPT_NO_QUEUE,
 	OPT_QUIET,
 	OPT_JSON,
 };
@@ -35,6 +36,7 @@ static const struct option sync_options[] = {
     {"no-mode", no_argument, NULL, OPT_NO_MODE},
     {"no-times", no_argument, NULL, OPT_NO_TIMES},
     {"jobs", required_argument, NULL, OPT_JOBS},
+    {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"json", no_argument, NULL, OPT_JSON},
     {"verbose", no_argument, NULL, 'v'},
@@ -104,6 +106,9 @@ static int take_option(int opt, struct options *o)
 		log_error("--jobs=%s: say a number from 1 to %d", optarg,
 			  JOBS_MAX);
 		return -EINVAL;
+	case OPT_NO_QUEUE:
+		o->no_queue = true;
+		break;
 	case OPT_QUIET:
 		o->quiet = true;
 		break;

@@ -29,6 +29,7 @@ struct options {
 	const char *location[SIDES];
 	const char *state;
 	const char *task;
+	bool no_queue;
 	bool quiet;
 	bool json;
 	unsigned verbose;

@@ -35,7 +35,7 @@ _efsbridge()
 		local options='--help --version'
 		if [[ ${COMP_WORDS[1]} == sync ]]; then
 			options+=' --dry-run --jobs --json --no-mode --no-owner
-				--no-times --quiet --state --task --verbose
+				--no-queue --no-times --quiet --state --task --verbose
 				--verify'
 		fi
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

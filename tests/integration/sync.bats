@@ -614,6 +614,21 @@ setup() {
 	[ "$(entries_in "$destination_dir")" = 1 ]
 }
 
+@test "--no-queue does not wait for another process" {
+	fresh_pair dir
+	run_sync 0
+	echo new >"$source_dir/new"
+	exec 9<"$state/lock"
+	flock 9
+	run -4 timeout 20 "$EFSBRIDGE" sync --no-queue --state "$state" \
+		"$source" "$destination"
+	[[ $output == *"is run by"* ]]
+	[ ! -e "$destination_dir/new" ]
+	exec 9<&-
+	run_sync 0 --no-queue
+	[ -e "$destination_dir/new" ]
+}
+
 @test "a side where nothing listens is status 3 and named" {
 	local port
 	fresh_pair dir
