@@ -43,6 +43,7 @@ struct health {
 	struct health_side side[SIDES];
 	struct waiter_list waiters;
 	uint64_t round;
+	int64_t hurry_ns; /* a look before the next regular one; 0: none */
 	bool ending;
 	bool closing;
 	bool has_thread;
@@ -170,13 +171,19 @@ bool health_is_ending(struct health *h)
 
 /* --- Those who wait ------------------------------------------------------ */
 
-void health_wait(struct health *h, struct health_waiter *w)
+bool health_wait(struct health *h, struct health_waiter *w)
 {
+	bool was;
+
 	pthread_mutex_lock(&h->lock);
-	w->waiting = true;
-	w->round = h->round;
-	TAILQ_INSERT_TAIL(&h->waiters, w, link);
+	was = w->waiting;
+	if (!was) {
+		w->waiting = true;
+		w->round = h->round;
+		TAILQ_INSERT_TAIL(&h->waiters, w, link);
+	}
 	pthread_mutex_unlock(&h->lock);
+	return !was;
 }
 
 bool health_unwait(struct health *h, struct health_waiter *w)
@@ -221,6 +228,16 @@ static void poke_waiters(struct health *h)
 		w->poke(w);
 }
 
+void health_hurry(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	if (h->hurry_ns == 0) {
+		h->hurry_ns = clock_now_ns() + HEALTH_HURRY_NS;
+		pthread_cond_broadcast(&h->changed);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
 /* --- The timer ----------------------------------------------------------- */
 
 /* Tells the user when a side falls silent and when it is back. */
@@ -236,7 +253,7 @@ static void say(struct health *h, enum side side, bool down)
 		log_notice("%s %s answers again", side_name(side), location);
 }
 
-/* Begins a round; true when a side is down or the view ends. */
+/* Begins a round; true when those who wait are to think again. */
 static bool look(struct health *h)
 {
 	bool changed[SIDES], any;
@@ -244,7 +261,9 @@ static bool look(struct health *h)
 
 	pthread_mutex_lock(&h->lock);
 	h->round++;
-	any = h->ending;
+	any = h->ending || (h->hurry_ns != 0 && now_ns >= h->hurry_ns);
+	if (any)
+		h->hurry_ns = 0;
 	for (enum side side = 0; side < SIDES; side++) {
 		struct health_side *s = &h->side[side];
 		bool down = is_down(s, now_ns);
@@ -266,11 +285,16 @@ static bool look(struct health *h)
  * waits. */
 static bool wait_for_next(struct health *h)
 {
-	struct timespec until = clock_split_ns(clock_now_ns() + LOOK_NS);
+	int64_t regular_ns = clock_now_ns() + LOOK_NS;
 
-	while (!h->closing)
+	while (!h->closing) {
+		bool hurry = h->hurry_ns != 0 && h->hurry_ns < regular_ns;
+		struct timespec until =
+		    clock_split_ns(hurry ? h->hurry_ns : regular_ns);
+
 		if (pthread_cond_timedwait(&h->changed, &h->lock, &until))
 			return true;
+	}
 	return false;
 }
 

@@ -23,6 +23,9 @@
 
 #define HEALTH_LIMIT_NS (1 * NS_PER_S)
 
+/* How soon health_hurry() lets the waiters think again. */
+#define HEALTH_HURRY_NS (60 * NS_PER_MS)
+
 struct health;
 struct view;
 struct volume_call;
@@ -60,8 +63,12 @@ bool health_is_asked(struct health *h, enum side side);
 /* True from health_drain() on: nobody waits for a side any more. */
 bool health_is_ending(struct health *h);
 
-/* health_unwait() is let through when it does not wait; true when it did. */
-void health_wait(struct health *h, struct health_waiter *w);
+/* True: it waits now; false: it did already. health_unwait() likewise tells
+ * whether it did. */
+bool health_wait(struct health *h, struct health_waiter *w);
 bool health_unwait(struct health *h, struct health_waiter *w);
+
+/* All waiters are poked after HEALTH_HURRY_NS, whatever is down. */
+void health_hurry(struct health *h);
 
 #endif

@@ -24,6 +24,8 @@ LIST_HEAD(node_list, node);
 struct node_table {
 	pthread_mutex_t lock; /* guards all below, and nodes; leaf */
 	struct node *root;
+	struct attr root_attr; /* as it was shown last */
+	bool has_root_attr;
 	uint64_t last_id;
 	size_t count;
 	size_t buckets; /* of each table */
@@ -518,6 +520,26 @@ int64_t node_get_refreshed_ns(struct node_table *t, struct node *directory)
 	refreshed_ns = directory->directory->refreshed_ns;
 	pthread_mutex_unlock(&t->lock);
 	return refreshed_ns;
+}
+
+void node_put_root_attr(struct node_table *t, const struct attr *a)
+{
+	pthread_mutex_lock(&t->lock);
+	t->root_attr = *a;
+	t->has_root_attr = true;
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool node_get_root_attr(struct node_table *t, struct attr *ret)
+{
+	bool has;
+
+	pthread_mutex_lock(&t->lock);
+	has = t->has_root_attr;
+	if (has)
+		*ret = t->root_attr;
+	pthread_mutex_unlock(&t->lock);
+	return has;
 }
 
 char *node_path(struct node_table *t, const struct node *n)

@@ -157,6 +157,10 @@ bool node_has_handle(struct node_table *t, struct node *directory,
  * answer then. */
 int64_t node_get_refreshed_ns(struct node_table *t, struct node *directory);
 
+/* The attributes that the root showed last; false when it showed none yet. */
+void node_put_root_attr(struct node_table *t, const struct attr *a);
+bool node_get_root_attr(struct node_table *t, struct attr *ret);
+
 /* Path from the root without a leading '/', "" for the root. Heap. */
 char *node_path(struct node_table *t, const struct node *n);
 

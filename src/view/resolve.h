@@ -31,7 +31,7 @@ struct resolved {
 	int result;                   /* 0, -ENOENT, .. */
 	enum side origin;             /* with result 0 */
 	uint64_t inode;               /* st_ino */
-	struct attr attr;             /* the origin's */
+	struct attr attr;             /* the origin's; see resolve_judge() */
 	struct origin_facts facts;    /* facts.row points to `row` or is NULL */
 	struct manifest_row row;      /* `name` is not set */
 	struct handle *handle[SIDES]; /* of the sides that are PRESENT */
@@ -39,6 +39,14 @@ struct resolved {
 
 /* Frees the handles. */
 void resolved_done(struct resolved *r);
+
+/*
+ * The node of what was resolved, result 0, as `name` of `parent`: node_enter()
+ * with the handles that a merged directory has.
+ */
+int resolved_enter(struct view *v, struct node *parent, const char *name,
+		   const struct resolved *r, bool count_lookup,
+		   struct node **ret);
 
 /*
  * Looks `name` up in `directory`; NULL and the root: the root itself. `done`
@@ -58,6 +66,9 @@ void resolve_node(struct view *v, struct node *node, struct request *request,
 /*
  * Judges an entry whose two sides are known already, as from listings. Takes
  * the handles over. `row` may be NULL. result is 0, or -ENOENT for neither.
+ *
+ * A copy whose attributes are those of the record is shown with the source's
+ * ctime: so the move of the origin is no change for tar, git and backups.
  */
 void resolve_judge(struct resolved *ret, const struct attr *const attr[SIDES],
 		   struct handle *handle[SIDES],
