@@ -37,6 +37,7 @@
 #include <sys/stat.h>
 
 #include "sync/side.h"
+#include "view/readahead.h"
 #include "view/view.h"
 
 struct attr;
@@ -59,6 +60,7 @@ struct view {
 	struct fuse_session *session;
 	struct readers *readers;   /* of the manifest, for whoever needs one */
 	struct requests *requests; /* those that wait, for timer and end */
+	struct readahead_pool readahead;
 	uint64_t generation; /* tells this mount's node ids from others' */
 };
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * notify - the kernel's caches follow the engine: when the manifest has
- * committed a row of a path that the kernel knows, its attributes and pages are
- * invalidated, so that the next open reads from where the file is now.
+ * committed a row of a path that the kernel knows, its attributes are
+ * invalidated, so that they are asked for again from where the file is now.
  *
  * The manifest's writer only queues; a thread of its own tells the kernel,
- * because that can wait for pages which are being read, and so for our own
- * answers. The queue is bounded: what does not fit is left to the attribute
- * timeout.
+ * because that can wait for an inode on its way out, and so for our own
+ * answers. Queue and memory are bounded: what does not fit is left to the
+ * attribute timeout.
  *
  * Thread rule: any thread.
  */
@@ -19,7 +19,7 @@
 struct notify;
 struct view;
 
-/* Begins to watch the manifest. */
+/* Begins to watch the manifest; v->session is there already. */
 int notify_new(struct view *v, struct notify **ret);
 
 /* The session has ended: nothing is told to the kernel any more. */
