@@ -31,6 +31,7 @@ struct health_side {
 	unsigned asked;     /* calls in flight */
 	int64_t silence_ns; /* since when nothing is heard, with `asked` */
 	bool lost;          /* the last answer was -ENOTCONN */
+	bool told;          /* somebody was told that it is down */
 	bool said;          /* the user knows that it is down */
 };
 
@@ -145,6 +146,7 @@ bool health_is_down(struct health *h, enum side side)
 
 	pthread_mutex_lock(&h->lock);
 	down = is_down(&h->side[side], clock_now_ns());
+	h->side[side].told |= down;
 	pthread_mutex_unlock(&h->lock);
 	return down;
 }
@@ -270,7 +272,8 @@ static bool look(struct health *h)
 		bool said = s->lost || is_silent(s, now_ns, SAY_NS) ||
 			    (s->said && down);
 
-		any = any || down;
+		any = any || down || s->told;
+		s->told = false;
 		changed[side] = said != s->said && !h->ending;
 		s->said = said;
 	}

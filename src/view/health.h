@@ -55,6 +55,8 @@ struct health *health_free(struct health *h);
 /* volume_start() with bookkeeping; call->done is called as ever. */
 void health_start(struct health *h, enum side side, struct volume_call *call);
 
+/* Who waits already when he is told so is poked even if the side is back at
+ * the next look. */
 bool health_is_down(struct health *h, enum side side);
 
 /* Is a call to this side in flight, whose answer will tell that it is back? */

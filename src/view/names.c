@@ -208,17 +208,34 @@ void names_forget_multi(fuse_req_t req, size_t count,
 
 /* --- getattr ------------------------------------------------------------- */
 
+/* Files that are open keep their attributes when the path has other bytes by
+ * now, or none: those are put into `ret` then. */
+static bool open_attr(struct view *v, struct node *n,
+		      const struct resolved *found, struct attr *ret)
+{
+	struct origin_version version;
+
+	if (found->result == -ENOENT || found->result == -ESTALE)
+		return node_get_open_attr(v->nodes, n, NULL, ret);
+	if (found->result || found->attr.type != ENTRY_FILE)
+		return false;
+	origin_version(&found->facts, found->origin, &version);
+	return node_get_open_attr(v->nodes, n, &version, ret);
+}
+
 static void getattr_done(struct resolved *found, struct request *r)
 {
 	struct view *v = r->view;
+	struct node *n = op_of(r)->node;
+	struct attr attr = found->attr;
 	struct stat st;
 	fuse_req_t req;
 
-	if (found->result) {
+	if (!open_attr(v, n, found, &attr) && found->result) {
 		request_fail(r, found->result);
 		return;
 	}
-	view_fill_stat(v, &found->attr, op_of(r)->node->inode, &st);
+	view_fill_stat(v, &attr, n->inode, &st);
 	if (request_claim(r, &req))
 		fuse_reply_attr(req, &st, v->setup.options->attr_timeout_s);
 }

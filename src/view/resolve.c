@@ -185,6 +185,12 @@ int resolved_enter(struct view *v, struct node *parent, const char *name,
 	bool known = r->facts.presence[SOURCE] != UNKNOWN &&
 		     r->facts.presence[DESTINATION] != UNKNOWN;
 
+	if (r->attr.type == ENTRY_FILE) {
+		struct origin_version version;
+
+		origin_version(&r->facts, r->origin, &version);
+		node_separate(v->nodes, parent, name, &version);
+	}
 	return node_enter(v->nodes, parent, name, r->attr.type, r->inode,
 			  handle, known ? clock_now_ns() : 0, count_lookup,
 			  ret);
