@@ -142,6 +142,10 @@ static bool judge(struct resolved *r)
 	    r->facts.row->destination_fileid == r->attr.fileid &&
 	    is_untouched(&r->attr, r->facts.row))
 		r->attr.ctime_ns = r->facts.row->source.ctime_ns;
+	/* A hard link's names arrive one after the other: all are counted from
+	 * the first on. */
+	if (r->facts.presence[SOURCE] == PRESENT)
+		r->attr.nlink = r->facts.attr[SOURCE].nlink;
 	return true;
 }
 
