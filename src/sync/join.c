@@ -128,29 +128,48 @@ static int add_spilled(struct join *j, const struct volume_entry *entry)
 	return r;
 }
 
-int join_add(struct join *j, struct volume_entry *entry)
+static struct entry *find(struct join *j, const char *name)
 {
 	struct entry *e;
+
+	SLIST_FOREACH(e, bucket_of(j, name), link)
+	if (!strcmp(e->name, name))
+		return e;
+	return NULL;
+}
+
+static int add_in_memory(struct join *j, struct volume_entry *entry)
+{
+	struct entry *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	e->name = steal(entry->name);
+	e->handle = steal(entry->handle);
+	e->attr = entry->attr;
+	SLIST_INSERT_HEAD(bucket_of(j, e->name), e, link);
+	j->in_memory++;
+	return 0;
+}
+
+int join_add(struct join *j, struct volume_entry *entry)
+{
+	struct entry *old = find(j, entry->name);
 	int r;
 
-	if (j->in_memory >= MEMORY_MAX) {
-		r = add_spilled(j, entry);
-		if (r < 0)
-			return r;
-	} else {
-		e = calloc(1, sizeof(*e));
-		if (!e)
-			return -ENOMEM;
-		e->name = entry->name;
-		e->handle = entry->handle;
-		e->attr = entry->attr;
-		entry->name = NULL;
-		entry->handle = NULL;
-		SLIST_INSERT_HEAD(bucket_of(j, e->name), e, link);
-		j->in_memory++;
+	if (old) {
+		free(old->handle);
+		old->handle = steal(entry->handle);
+		old->attr = entry->attr;
+		return 0;
 	}
-	j->left++;
-	return 0;
+	if (j->in_memory < MEMORY_MAX)
+		r = add_in_memory(j, entry);
+	else
+		r = add_spilled(j, entry);
+	if (r == 0)
+		j->left++;
+	return r;
 }
 
 /* What add_spilled() stored, taken apart. 1, or -ENOMEM. */
@@ -186,24 +205,18 @@ static int take_spilled(struct join *j, const char *name, struct attr *ret_attr,
 int join_take(struct join *j, const char *name, struct attr *ret_attr,
 	      struct handle **ret_handle)
 {
-	struct entry_list *bucket = bucket_of(j, name);
-	struct entry *e;
+	struct entry *e = find(j, name);
 	int r = 0;
 
-	SLIST_FOREACH(e, bucket, link)
-	{
-		if (!strcmp(e->name, name)) {
-			*ret_attr = e->attr;
-			*ret_handle = e->handle;
-			e->handle = NULL;
-			SLIST_REMOVE(bucket, e, entry, link);
-			entry_free(e);
-			j->left--;
-			return 1;
-		}
-	}
-	if (j->spilled)
+	if (e) {
+		*ret_attr = e->attr;
+		*ret_handle = steal(e->handle);
+		SLIST_REMOVE(bucket_of(j, name), e, entry, link);
+		entry_free(e);
+		r = 1;
+	} else if (j->spilled) {
 		r = take_spilled(j, name, ret_attr, ret_handle);
+	}
 	if (r > 0)
 		j->left--;
 	return r;

@@ -28,7 +28,11 @@ struct join *join_free(struct join *j);
 /* Forgets everything, for the next directory. */
 void join_reset(struct join *j);
 
-/* Takes name and handle out of `entry`. 0 or negative errno. */
+/*
+ * May take name and handle out of `entry`. 0 or negative errno. A name that is
+ * there already has the new attributes: a server may list one twice when
+ * another object is renamed to it meanwhile.
+ */
 int join_add(struct join *j, struct volume_entry *entry);
 
 /* Looks `name` up: 1 with the attributes and the handle (the caller's), 0

@@ -117,6 +117,39 @@ static void test_join(void **state)
 	assert_null(join_free(NULL));
 }
 
+/* Names that come twice are there once, as they were last: in memory, in the
+ * spill. */
+static void test_twice(void **state)
+{
+	struct fixture *f = *state;
+	char name[300], *left;
+	struct handle *h;
+	struct attr a;
+
+	for (unsigned n = 0; n < MANY; n++)
+		add(f, n);
+	for (unsigned n = 0; n < MANY; n += 100) {
+		struct volume_entry e = {.attr = {.fileid = n + 1}};
+
+		name_of(n, name);
+		e.name = strdup(name);
+		assert_int_equal(join_add(f->join, &e), 0);
+		free(e.name);
+		free(e.handle);
+	}
+	for (unsigned n = 0; n < MANY; n++) {
+		if (n % 100 > 0) {
+			assert_taken(f, n);
+			continue;
+		}
+		name_of(n, name);
+		assert_int_equal(join_take(f->join, name, &a, &h), 1);
+		assert_int_equal(a.fileid, n + 1);
+		assert_null(h);
+	}
+	assert_int_equal(join_take_next(f->join, &left, &a, &h), 0);
+}
+
 static int compare_numbers(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
