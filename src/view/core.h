@@ -15,7 +15,10 @@
  *   names.c     lookup, forget, getattr, readlink, xattrs, statfs
  *   refuse.c    everything that would write: EROFS
  *   merge       a directory's two listings as one
- *   listing.c   opendir, readdir, readdirplus, releasedir
+ *   roster      entries of a directory by number
+ *   lister      a directory's listing, produced while it is read
+ *   listing     opendir, readdir, readdirplus, releasedir
+ *   workers     threads for what takes time
  *   file.c      open, read, release
  *   readahead   what an open file reads before it is asked
  *   notify      the kernel's caches follow the engine
@@ -43,6 +46,7 @@
 struct attr;
 struct dotsync;
 struct health;
+struct listings;
 struct manifest_reader;
 struct node;
 struct node_table;
@@ -58,6 +62,7 @@ struct view {
 	struct notify *notify;
 	struct dotsync *dotsync;
 	struct fuse_session *session;
+	struct listings *listings; /* open directories */
 	struct readers *readers;   /* of the manifest, for whoever needs one */
 	struct requests *requests; /* those that wait, for timer and end */
 	struct readahead_pool readahead;

@@ -131,14 +131,16 @@ void request_init(struct request *r, struct view *v, fuse_req_t req,
 	r->req = req;
 	r->free = free_request;
 	r->deadline_ns = deadline_of(v);
-	r->listed = true;
-	atomic_init(&r->claimed, false);
+	r->listed = req;
+	atomic_init(&r->claimed, !req);
 	atomic_init(&r->references, 1);
 	atomic_init(&r->phase, PHASE_STARTING);
-	fuse_req_interrupt_func(req, interrupted, r);
+	if (req)
+		fuse_req_interrupt_func(req, interrupted, r);
 	pthread_mutex_lock(&rs->lock);
 	rs->live++;
-	TAILQ_INSERT_TAIL(&rs->waiting, r, link);
+	if (req)
+		TAILQ_INSERT_TAIL(&rs->waiting, r, link);
 	pthread_mutex_unlock(&rs->lock);
 	if (!atomic_compare_exchange_strong(&r->phase, &phase, PHASE_RUNNING))
 		request_fail(r, -EINTR);

@@ -49,6 +49,7 @@ void requests_expire(struct requests *rs, int64_t now_ns);
 /*
  * Begins with one reference, the starter's. From here on the user's interrupt
  * answers it with EINTR and the timer with EIO: it may be claimed on return.
+ * `req` NULL: work of our own, which nobody waits for; claimed from the start.
  */
 void request_init(struct request *r, struct view *v, fuse_req_t req,
 		  void (*free)(struct request *r));
