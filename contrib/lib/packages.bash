@@ -25,10 +25,13 @@ trees   command  python3       python3          python3
 trees   command  rsync         rsync            rsync
 check   module   cmocka        libcmocka-dev    libcmocka-devel
 check   command  bats          bats             bats
+check   file     /usr/bin/chromium|/usr/bin/chromium-browser chromium chromium
 check   command  clang         clang            clang
 check   command  clang-format  clang-format     clang-tools-extra
+check   file     /usr/sbin/cron|/usr/sbin/crond cron cronie
 check   command  jq            jq               jq
 check   command  mandoc        mandoc           mandoc
+check   command  promtool      prometheus       golang-github-prometheus
 check   command  ps            procps           procps-ng
 check   command  shellcheck    shellcheck       ShellCheck
 check   command  sqlite3       sqlite3          sqlite
