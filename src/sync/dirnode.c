@@ -35,6 +35,7 @@ struct dirnode *dirnode_free(struct dirnode *d)
 		free(d->handle[DESTINATION]);
 		free(d->name);
 		free(d->path);
+		free(d->only);
 	}
 	free(d);
 	return NULL;

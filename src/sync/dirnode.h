@@ -36,6 +36,9 @@ struct dirnode {
 	struct handle
 	    *handle[SIDES];      /* destination NULL: not there (dry run) */
 	struct attr attr[SIDES]; /* as listed; destination: before we began */
+	char *only;   /* the one entry to be visited, a path from here; NULL:
+			 all. Such a node waits alone, so it never gets
+			 into the spill */
 	bool fresh;   /* we made it: nothing on the destination to list */
 	bool shallow; /* visit entries, enter only failed subdirectories */
 	bool again;   /* the run has walked it before: its entries are counted,

@@ -61,9 +61,15 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 	e->started_wall_ns = clock_wall_ns();
 	e->spill_directory = setup->spill_directory;
 	e->options = *o;
+	atomic_init(&e->jobs, o->jobs);
 	e->preserve = (o->no_owner ? 0 : ATTR_SET_OWNER) |
 		      (o->no_mode ? 0 : ATTR_SET_MODE) |
 		      (o->no_times ? 0 : ATTR_SET_MTIME);
+	e->scope = setup->scope;
+	e->path = setup->path;
+	gate_init(&e->gate);
+	transfers_init(&e->transfers);
+	pthread_mutex_init(&e->lanes_lock, NULL);
 	tempname_init(&e->tempname, setup->location[SOURCE],
 		      setup->location[DESTINATION]);
 	TAILQ_INIT(&e->finish_list);
@@ -100,12 +106,17 @@ struct engine *engine_free(struct engine *e)
 	free(e->partials);
 	pthread_cond_destroy(&e->finish_changed);
 	pthread_mutex_destroy(&e->finish_lock);
+	pthread_mutex_destroy(&e->lanes_lock);
+	transfers_done(&e->transfers);
+	gate_done(&e->gate);
 	free(e);
 	return NULL;
 }
 
+/* The run is stopping: whoever waits for something looks again. */
 static void wake_waiters(struct engine *e)
 {
+	gate_release(&e->gate);
 	pthread_mutex_lock(&e->finish_lock);
 	pthread_cond_broadcast(&e->finish_changed);
 	pthread_mutex_unlock(&e->finish_lock);
@@ -151,6 +162,50 @@ void engine_cancel(struct engine *e)
 		for (int side = 0; side < SIDES; side++)
 			volume_cancel(e->volume[side]);
 	wake_waiters(e);
+}
+
+/* What is not told but known: how many threads suit the round trip. */
+static unsigned lane_count(const struct engine *e)
+{
+	unsigned depth = volume_get_info(e->volume[DESTINATION])->depth;
+	unsigned other = volume_get_info(e->volume[SOURCE])->depth;
+
+	if (atomic_load(&e->jobs))
+		return atomic_load(&e->jobs);
+	if (other > depth)
+		depth = other;
+	return depth < 4 ? 4 : depth > LANES_MAX ? LANES_MAX : depth;
+}
+
+void engine_pause(struct engine *e, bool pause)
+{
+	gate_set_paused(&e->gate, pause);
+}
+
+int engine_set_jobs(struct engine *e, unsigned jobs)
+{
+	if (jobs < 1 || jobs > ENGINE_JOBS_MAX)
+		return -EINVAL;
+	pthread_mutex_lock(&e->lanes_lock);
+	atomic_store(&e->jobs, jobs);
+	gate_set_jobs(&e->gate, jobs);
+	if (e->lanes)
+		lane_start_more(e->lanes, jobs);
+	pthread_mutex_unlock(&e->lanes_lock);
+	return 0;
+}
+
+unsigned engine_get_jobs(const struct engine *e)
+{
+	return lane_count(e);
+}
+
+void engine_each_transfer(struct engine *e,
+			  void (*each)(const struct engine_transfer *t,
+				       void *user),
+			  void *user)
+{
+	transfers_each(&e->transfers, each, user);
 }
 
 int engine_get_stop(const struct engine *e, enum side *ret_side)
@@ -274,23 +329,18 @@ static int push_root(struct engine *e)
 	root->parent_id = MANIFEST_ROOT;
 	root->attr[SOURCE] = e->root_attr[SOURCE];
 	root->attr[DESTINATION] = e->root_attr[DESTINATION];
+	if (e->scope == SCOPE_PATH && *e->path) {
+		root->only = strdup(e->path);
+		if (!root->only) {
+			dirnode_free(root);
+			engine_stop(e, -ENOMEM, SIDES);
+			return -ENOMEM;
+		}
+	}
 	/* The probe has changed its times. */
 	atomic_store(&root->touched, true);
 	engine_push_root(e, root);
 	return 0;
-}
-
-/* What is not told but known: how many threads suit the round trip. */
-static unsigned lane_count(const struct engine *e)
-{
-	unsigned depth = volume_get_info(e->volume[DESTINATION])->depth;
-	unsigned other = volume_get_info(e->volume[SOURCE])->depth;
-
-	if (e->options.jobs)
-		return e->options.jobs;
-	if (other > depth)
-		depth = other;
-	return depth < 4 ? 4 : depth > LANES_MAX ? LANES_MAX : depth;
 }
 
 static unsigned scanner_count(unsigned lanes)
@@ -305,8 +355,11 @@ static unsigned scanner_count(unsigned lanes)
 static void run_passes(struct engine *e)
 {
 	atomic_store(&e->phase, ENGINE_RUNNING);
-	if (push_root(e) < 0)
+	if (e->scope == SCOPE_RETRY) {
+		retry_recorded(e);
+	} else if (push_root(e) < 0) {
 		return;
+	}
 	finish_wait(e);
 	if (engine_is_stopping(e) || e->options.dry_run)
 		return;
@@ -315,8 +368,19 @@ static void run_passes(struct engine *e)
 		retry_failed(e);
 		finish_wait(e);
 	}
-	if (!engine_is_stopping(e))
+	if (!engine_is_stopping(e) && e->scope == SCOPE_ALL)
 		retry_sweep_partials(e);
+}
+
+/* From here on engine_set_jobs() may start more of them; NULL: no more. */
+static void let_lanes_grow(struct engine *e, struct lanes *lanes)
+{
+	pthread_mutex_lock(&e->lanes_lock);
+	e->lanes = lanes;
+	/* What was wanted before there were any. */
+	if (lanes && atomic_load(&e->jobs))
+		lane_start_more(lanes, atomic_load(&e->jobs));
+	pthread_mutex_unlock(&e->lanes_lock);
 }
 
 /* The threads of a run: 0, or a negative errno when they cannot be had. */
@@ -332,6 +396,7 @@ static int run_threads(struct engine *e)
 	if (r < 0)
 		return r;
 	r = lane_start(e, e->work, count, &lanes);
+	let_lanes_grow(e, lanes);
 	if (r == 0)
 		r = lane_start(e, e->large,
 			       count < LARGE_LANES ? count : LARGE_LANES,
@@ -341,6 +406,8 @@ static int run_threads(struct engine *e)
 	if (r == 0)
 		run_passes(e);
 	atomic_store(&e->phase, ENGINE_ENDING);
+	let_lanes_grow(e, NULL);
+	gate_release(&e->gate);
 	dirstack_close(e->stack);
 	scan_join(scanners);
 	queue_close(e->work);

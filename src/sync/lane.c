@@ -17,13 +17,28 @@
 #define STACK_BYTES (512 * 1024)
 
 struct lanes {
+	struct engine *engine;
+	struct queue *queue;
 	unsigned count;
+	unsigned room;
 	struct lane lane[];
 };
+
+/* Says what is carried from here on. */
+static void show(struct lane *l, const struct work *w)
+{
+	const struct item *first = TAILQ_FIRST(&w->items);
+
+	transfer_begin(&l->engine->transfers, &l->transfer,
+		       first ? dirnode_path(first->dir, first->name) : NULL,
+		       w->count, w->bytes);
+}
 
 static void carry(struct lane *l, struct work *w)
 {
 	struct item *i;
+
+	show(l, w);
 
 	switch (w->kind) {
 	case WORK_SMALL:
@@ -45,6 +60,7 @@ static void carry(struct lane *l, struct work *w)
 	case WORK_KINDS:
 		break;
 	}
+	transfer_end(&l->engine->transfers, &l->transfer);
 }
 
 static void carry_one(struct lane *l, struct item *i, enum work_kind kind)
@@ -100,7 +116,13 @@ static void *lane_main(void *arg)
 	struct item *i;
 
 	pthread_setname_np(pthread_self(), "lane");
-	while ((w = queue_pop(l->queue))) {
+	for (;;) {
+		/* Before work is taken: others wait for what is taken. */
+		gate_pass_lane(&l->engine->gate, l->index);
+		w = queue_pop(l->queue);
+		if (!w)
+			break;
+		gate_pass(&l->engine->gate);
 		if (engine_is_stopping(l->engine))
 			while ((i = work_take(w)))
 				complete_abandoned(l->engine, i);
@@ -113,26 +135,39 @@ static void *lane_main(void *arg)
 	return NULL;
 }
 
-int lane_start(struct engine *e, struct queue *queue, unsigned count,
-	       struct lanes **ret)
+void lane_start_more(struct lanes *l, unsigned count)
 {
-	struct lanes *l = calloc(1, sizeof(*l) + count * sizeof(l->lane[0]));
 	pthread_attr_t attr;
 
-	if (!l)
-		return -ENOMEM;
+	if (count > l->room)
+		count = l->room;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	for (; l->count < count; l->count++) {
 		struct lane *lane = &l->lane[l->count];
 
-		lane->engine = e;
-		lane->queue = queue;
+		lane->engine = l->engine;
+		lane->index = l->count;
+		lane->queue = l->queue;
 		TAILQ_INIT(&lane->released);
 		if (pthread_create(&lane->thread, &attr, lane_main, lane) != 0)
 			break;
 	}
 	pthread_attr_destroy(&attr);
+}
+
+int lane_start(struct engine *e, struct queue *queue, unsigned count,
+	       struct lanes **ret)
+{
+	unsigned room = count > ENGINE_JOBS_MAX ? count : ENGINE_JOBS_MAX;
+	struct lanes *l = calloc(1, sizeof(*l) + room * sizeof(l->lane[0]));
+
+	if (!l)
+		return -ENOMEM;
+	l->engine = e;
+	l->queue = queue;
+	l->room = room;
+	lane_start_more(l, count);
 	if (l->count == 0) {
 		free(l);
 		return -EAGAIN;

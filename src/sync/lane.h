@@ -15,6 +15,7 @@
 #include <pthread.h>
 
 #include "sync/item.h"
+#include "sync/transfer.h"
 
 struct engine;
 struct lanes;
@@ -23,16 +24,22 @@ struct queue;
 
 struct lane {
 	struct engine *engine;
+	unsigned index;      /* among those of its queue, from 0 */
 	struct queue *queue; /* where its work comes from */
 	pthread_t thread;
 	struct manifest_reader *reader; /* made when first needed */
 	struct item_list released; /* names whose hard link group moved on */
+	struct transfer transfer;  /* what it carries, for people to see */
 };
 
-/* Starts `count` lanes that take their work from `queue`. 0 or negative
- * errno. */
+/* Starts `count` lanes that take their work from `queue`, with room for
+ * ENGINE_JOBS_MAX. 0 or negative errno. */
 int lane_start(struct engine *e, struct queue *queue, unsigned count,
 	       struct lanes **ret);
+
+/* Starts more, until there are `count`, as far as there is room and threads
+ * can be had. From one thread at a time. */
+void lane_start_more(struct lanes *l, unsigned count);
 
 /* Waits until they ended, which they do once their queue is closed and
  * empty. NULL is let through. */

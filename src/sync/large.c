@@ -159,6 +159,7 @@ static void discard_temp(struct large *g)
 			      g->item->name);
 	g->saved_offset = 0;
 	g->offset = 0;
+	transfer_set_done(&g->lane->transfer, 0);
 	digest_stream_reset(g->digest);
 }
 
@@ -203,6 +204,7 @@ static int resume(struct large *g)
 	there = digest_stream_get(g->digest);
 	if (r == 0 && digest_equal(&there, &p.digest)) {
 		g->offset = g->saved_offset = p.done_bytes;
+		transfer_set_done(&g->lane->transfer, g->offset);
 		engine_count(g->engine, COUNT_RESUMED_BYTES, p.done_bytes);
 		return 0;
 	}
@@ -276,6 +278,7 @@ static int pass_range(struct large *g, struct range_reader *reader,
 	if (r < 0)
 		return failed(g, r, PHASE_WRITE, DESTINATION);
 	g->offset += len;
+	transfer_set_done(&g->lane->transfer, g->offset);
 	engine_count(g->engine, COUNT_BYTES_READ, len);
 	engine_count(g->engine, COUNT_BYTES_WRITTEN, len);
 	if (is_checkpoint_due(g))
@@ -294,8 +297,10 @@ static int copy_ranges(struct large *g)
 	int r = reader && writer ? 1 : -ENOMEM;
 
 	g->saved_ns = clock_now_ns();
-	while (r > 0 && !engine_is_stopping(g->engine))
+	while (r > 0 && !engine_is_stopping(g->engine)) {
+		gate_pass(&g->engine->gate);
 		r = pass_range(g, reader, writer);
+	}
 	range_reader_free(reader);
 	if (r == 0)
 		r = failed(g, range_writer_commit(writer), PHASE_WRITE,

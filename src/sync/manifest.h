@@ -214,7 +214,7 @@ int manifest_each_partial(struct manifest_reader *r,
 
 /*
  * Calls `each` for each directory that has entries with state FAILED of
- * execution `execution`, parents before children: what a retry has to visit.
+ * execution `execution` (0: of any), parents before children: what a retry has to visit.
  * `path` is from the root, "" for it. Here and below a result of `each` other
  * than 0 ends the calls and is returned.
  */

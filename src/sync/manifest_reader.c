@@ -46,7 +46,7 @@ static const char each_partial[] =
  * it. The partial index entry_failed gives the failures of an execution. */
 static const char each_failed_directory[] =
     "SELECT path FROM directory WHERE id IN (SELECT directory FROM entry"
-    " WHERE state = 3 AND execution = ?1) ORDER BY path";
+    " WHERE state = 3 AND (execution = ?1 OR ?1 = 0)) ORDER BY path";
 
 static const char each_failed[] =
     "SELECT d.path, e.directory, e.name, " MANIFEST_ROW_COLUMNS

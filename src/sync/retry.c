@@ -8,6 +8,9 @@
  * The count of failures begins anew with it: an entry that fails again is
  * counted again, one that does not has mended. What cannot be visited again
  * counts as one failure, so that the run does not end as a success.
+ *
+ * A run that only retries does the same with the failures of all executions
+ * before it, as its first visit.
  */
 #include "sync/retry.h"
 
@@ -55,7 +58,8 @@ struct place {
 			 entered with all that is below */
 };
 
-static int find_place(struct engine *e, struct manifest_reader *reader,
+/* `execution`: whose failures count, 0 for any. */
+static int find_place(struct manifest_reader *reader, uint64_t execution,
 		      const char *path, struct place *ret)
 {
 	CLEANUP_FREE char *copy = strdup(path);
@@ -76,7 +80,7 @@ static int find_place(struct engine *e, struct manifest_reader *reader,
 		ret->parent_id = ret->id;
 		r = manifest_get(reader, ret->parent_id, name, &row);
 		if (r > 0 && row.state == STATE_FAILED &&
-		    row.execution == e->execution)
+		    (row.execution == execution || execution == 0))
 			ret->covered = true;
 		/* `copy` is cut behind this name: it is the path so far. */
 		if (r >= 0)
@@ -92,7 +96,7 @@ static int find_place(struct engine *e, struct manifest_reader *reader,
 /* A root for another visit of directory `path`; NULL when one of the sides
  * has no such directory (any more). */
 static struct dirnode *node_of(struct engine *e, const char *path,
-			       const struct place *place)
+			       const struct place *place, bool again)
 {
 	struct handle *handle[SIDES];
 	struct attr attr[SIDES];
@@ -116,7 +120,7 @@ static struct dirnode *node_of(struct engine *e, const char *path,
 	d->attr[SOURCE] = attr[SOURCE];
 	d->attr[DESTINATION] = attr[DESTINATION];
 	d->shallow = true;
-	d->again = true;
+	d->again = again;
 	/* The first visit has recorded it, and left its attributes as they
 	 * should be or failed. */
 	d->recorded = *place->name != '\0';
@@ -126,18 +130,18 @@ static struct dirnode *node_of(struct engine *e, const char *path,
 
 /* The root for another visit of `path`, NULL when there is none to be made. */
 static struct dirnode *revisit(struct engine *e, struct manifest_reader *reader,
-			       const char *path)
+			       uint64_t execution, const char *path)
 {
 	struct place place;
 	struct dirnode *d;
 
-	if (find_place(e, reader, path, &place) < 0) {
+	if (find_place(reader, execution, path, &place) < 0) {
 		engine_count(e, COUNT_FAILED, 1);
 		return NULL;
 	}
 	if (place.covered)
 		return NULL;
-	d = node_of(e, path, &place);
+	d = node_of(e, path, &place, execution != 0);
 	if (!d)
 		engine_count(e, COUNT_FAILED, 1); /* its entries stay failed */
 	return d;
@@ -149,36 +153,53 @@ static struct dirnode *revisit(struct engine *e, struct manifest_reader *reader,
  * visits of one directory would write the same names at the same time.
  */
 static void revisit_all(struct engine *e, struct manifest_reader *reader,
-			struct paths *paths)
+			uint64_t execution, struct paths *paths)
 {
 	for (size_t i = 0; i < paths->count; i++)
 		if (!engine_is_stopping(e))
-			paths->node[i] = revisit(e, reader, paths->path[i]);
+			paths->node[i] =
+			    revisit(e, reader, execution, paths->path[i]);
 	for (size_t i = 0; i < paths->count; i++)
 		if (paths->node[i])
 			engine_push_root(e, paths->node[i]);
 }
 
-void retry_failed(struct engine *e)
+/* Visits the directories with failures of `execution`, 0: of any. */
+static void visit_failed(struct engine *e, uint64_t execution)
 {
 	struct manifest_reader *reader = manifest_reader_new(e->manifest);
 	struct paths *paths = calloc(1, sizeof(*paths));
 	int r = reader && paths ? manifest_flush(e->manifest) : -ENOMEM;
 
 	if (r == 0)
-		r = manifest_each_failed_directory(reader, e->execution,
-						   note_path, paths);
+		r = manifest_each_failed_directory(reader, execution, note_path,
+						   paths);
 	if (r < 0)
 		engine_stop(e, r, SIDES);
 	/* With more failures than are tried again the count must stay. */
 	if (r == 0 && paths->count < DIRECTORIES_MAX) {
 		atomic_store(&e->counters.value[COUNT_FAILED], 0);
-		revisit_all(e, reader, paths);
+		revisit_all(e, reader, execution, paths);
+	} else if (r == 0 && execution == 0) {
+		log_error("more than %d directories have failed entries: run "
+			  "the whole task",
+			  DIRECTORIES_MAX);
+		engine_count(e, COUNT_FAILED, 1);
 	}
 	for (size_t i = 0; paths && i < paths->count; i++)
 		free(paths->path[i]);
 	free(paths);
 	manifest_reader_free(reader);
+}
+
+void retry_failed(struct engine *e)
+{
+	visit_failed(e, e->execution);
+}
+
+void retry_recorded(struct engine *e)
+{
+	visit_failed(e, 0);
 }
 
 struct sweep {
@@ -227,9 +248,9 @@ static void remove_orphan(struct engine *e, struct manifest_reader *reader,
 
 	/* Where a listing failed, the file may still be there: the next run
 	 * may go on with it. */
-	if (find_place(e, reader, path, &place) < 0 || place.covered)
+	if (find_place(reader, e->execution, path, &place) < 0 || place.covered)
 		return;
-	d = node_of(e, path, &place);
+	d = node_of(e, path, &place, true);
 	if (d) {
 		item.dir = d->handle[DESTINATION];
 		withdraw_directory(&w, d);

@@ -17,6 +17,10 @@ struct engine;
  */
 void retry_failed(struct engine *e);
 
+/* Puts every directory on the stack that has failed entries of whatever
+ * execution: what SCOPE_RETRY begins with. */
+void retry_recorded(struct engine *e);
+
 /* Temporary files of large files whose source is gone: removed, with their
  * records. */
 void retry_sweep_partials(struct engine *e);

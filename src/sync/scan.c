@@ -192,6 +192,7 @@ static void scan_directory(struct scanner *s, struct dirnode *d,
 	int r = 0;
 
 	s->dir = d;
+	s->met = false;
 	join_reset(s->join);
 	if (destination->dir)
 		r = join_destination(s, destination);
@@ -201,9 +202,11 @@ static void scan_directory(struct scanner *s, struct dirnode *d,
 		r = plan_source(s, source);
 		if (r < 0)
 			scan_fail_directory(s, d, r, SOURCE);
-		else
+		else if (!d->only)
 			engine_count_once(s->engine, d, COUNT_KEPT,
 					  join_left(s->join));
+		else if (!s->met)
+			scan_miss(s);
 	}
 	sweep(s);
 	volume_items_done(VOLUME_LIST, source, 1);
@@ -254,6 +257,7 @@ static void scan_group(struct scanner *s, struct dirnode **nodes, int count)
 	struct volume_list source[GROUP], destination[GROUP];
 	struct engine *e = s->engine;
 
+	gate_pass(&e->gate);
 	if (!engine_is_stopping(e)) {
 		list_group(s, nodes, count, source, destination);
 		for (int i = 0; i < count; i++)

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "sync/complete.h"
@@ -26,6 +27,8 @@ static void enter(struct scanner *s, struct subdirectory *sub, bool fresh)
 {
 	struct engine *e = s->engine;
 	CLEANUP_FREE char *path = dirnode_path(s->dir, sub->entry->name);
+	CLEANUP_FREE char *only = NULL;
+	const char *rest = s->dir->only ? strchr(s->dir->only, '/') : NULL;
 	uint64_t id;
 	struct dirnode *d;
 	int r;
@@ -33,6 +36,8 @@ static void enter(struct scanner *s, struct subdirectory *sub, bool fresh)
 	r = path ? manifest_directory(s->reader, s->dir->id, sub->entry->name,
 				      path, &id)
 		 : -ENOMEM;
+	if (r == 0 && rest && !(only = strdup(rest + 1)))
+		r = -ENOMEM;
 	if (r < 0) {
 		engine_stop(e, r, SIDES);
 		return;
@@ -47,6 +52,7 @@ static void enter(struct scanner *s, struct subdirectory *sub, bool fresh)
 	d->attr[DESTINATION] = sub->attr;
 	d->id = id;
 	d->fresh = fresh;
+	d->only = steal(only);
 	/* What failed for other reasons than its attributes was not walked. */
 	d->again = s->dir->again && sub->old_state != STATE_NONE &&
 		   (sub->old_state != STATE_FAILED ||

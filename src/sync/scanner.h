@@ -25,6 +25,7 @@ struct scanner {
 	struct work *open[WORK_KINDS]; /* being filled; NULL: none */
 	/* The directory at hand. */
 	struct dirnode *dir;
+	bool met; /* the one entry that is wanted of it, dir->only */
 	struct subdirectory *subs; /* of the page at hand */
 	size_t sub_count;
 	size_t sub_room;
@@ -36,6 +37,9 @@ struct scanner {
  * `entry`. Subdirectories are collected until `entry` is NULL, the end of the
  * page, and then go to scan_enter(). */
 void scan_entry(struct scanner *s, struct volume_entry *entry);
+
+/* The one entry that is wanted was not met. */
+void scan_miss(struct scanner *s);
 
 /* Hands out all work that is being filled. */
 void scan_flush(struct scanner *s);

@@ -27,12 +27,14 @@
 #include "sync/dirnode.h"
 #include "sync/dirstack.h"
 #include "sync/engine.h"
+#include "sync/gate.h"
 #include "sync/item.h"
 #include "sync/links.h"
 #include "sync/manifest.h"
 #include "sync/plan.h"
 #include "sync/side.h"
 #include "sync/tempname.h"
+#include "sync/transfer.h"
 #include "volume/volume.h"
 
 struct engine {
@@ -54,6 +56,16 @@ struct engine {
 	struct counters counters;
 	_Atomic enum engine_phase phase;
 	_Atomic unsigned scanning; /* directories not yet listed to the end */
+
+	/* What is visited, and who may begin something. */
+	enum engine_scope scope;
+	const char *path; /* with SCOPE_PATH */
+	struct gate gate;
+	_Atomic unsigned jobs; /* lanes; 0: chosen by the round trip */
+	struct transfers transfers;
+	pthread_mutex_t lanes_lock; /* guards the next one; gate.lock and
+				       threads' starts come after it */
+	struct lanes *lanes;        /* of small files, while they may grow */
 
 	/* Ending early. */
 	_Atomic bool cancelled;
