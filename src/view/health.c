@@ -31,7 +31,6 @@ struct health_side {
 	unsigned asked;     /* calls in flight */
 	int64_t silence_ns; /* since when nothing is heard, with `asked` */
 	bool lost;          /* the last answer was -ENOTCONN */
-	bool told;          /* somebody was told that it is down */
 	bool said;          /* the user knows that it is down */
 };
 
@@ -146,7 +145,6 @@ bool health_is_down(struct health *h, enum side side)
 
 	pthread_mutex_lock(&h->lock);
 	down = is_down(&h->side[side], clock_now_ns());
-	h->side[side].told |= down;
 	pthread_mutex_unlock(&h->lock);
 	return down;
 }
@@ -255,25 +253,21 @@ static void say(struct health *h, enum side side, bool down)
 		log_notice("%s %s answers again", side_name(side), location);
 }
 
-/* Begins a round; true when those who wait are to think again. */
-static bool look(struct health *h)
+/* Begins a round. */
+static void look(struct health *h)
 {
-	bool changed[SIDES], any;
+	bool changed[SIDES];
 	int64_t now_ns = clock_now_ns();
 
 	pthread_mutex_lock(&h->lock);
 	h->round++;
-	any = h->ending || (h->hurry_ns != 0 && now_ns >= h->hurry_ns);
-	if (any)
+	if (now_ns >= h->hurry_ns)
 		h->hurry_ns = 0;
 	for (enum side side = 0; side < SIDES; side++) {
 		struct health_side *s = &h->side[side];
-		bool down = is_down(s, now_ns);
 		bool said = s->lost || is_silent(s, now_ns, SAY_NS) ||
-			    (s->said && down);
+			    (s->said && is_down(s, now_ns));
 
-		any = any || down || s->told;
-		s->told = false;
 		changed[side] = said != s->said && !h->ending;
 		s->said = said;
 	}
@@ -281,7 +275,6 @@ static bool look(struct health *h)
 	for (enum side side = 0; side < SIDES; side++)
 		if (changed[side])
 			say(h, side, h->side[side].said);
-	return any;
 }
 
 /* False when the timer is to end. The lock is held, and let go while it
@@ -309,8 +302,8 @@ static void *timer_main(void *arg)
 	while (wait_for_next(h)) {
 		pthread_mutex_unlock(&h->lock);
 		requests_expire(h->view->requests, clock_now_ns());
-		if (look(h))
-			poke_waiters(h);
+		look(h);
+		poke_waiters(h);
 		pthread_mutex_lock(&h->lock);
 	}
 	pthread_mutex_unlock(&h->lock);

@@ -6,8 +6,7 @@
  * Whatever it answers next brings it back.
  *
  * One thread, the timer, looks four times a second: it ends requests whose
- * time is over (-o soft), and lets those who wait for a side that is down
- * think again.
+ * time is over (-o soft), and lets those who wait for a side think again.
  *
  * Thread rule: any thread.
  */
@@ -31,9 +30,9 @@ struct view;
 struct volume_call;
 
 /*
- * Somebody who waits for one side and may do without. While a side is down
- * `poke` is called four times a second, on the timer's thread, with a
- * reference that `hold` took and `poke` drops. `hold` must only count.
+ * Somebody who waits for one side and may do without. `poke` is called four
+ * times a second, on the timer's thread, with a reference that `hold` took and
+ * `poke` drops. `hold` must only count.
  */
 struct health_waiter {
 	TAILQ_ENTRY(health_waiter) link;
@@ -55,8 +54,6 @@ struct health *health_free(struct health *h);
 /* volume_start() with bookkeeping; call->done is called as ever. */
 void health_start(struct health *h, enum side side, struct volume_call *call);
 
-/* Who waits already when he is told so is poked even if the side is back at
- * the next look. */
 bool health_is_down(struct health *h, enum side side);
 
 /* Is a call to this side in flight, whose answer will tell that it is back? */
@@ -70,7 +67,7 @@ bool health_is_ending(struct health *h);
 bool health_wait(struct health *h, struct health_waiter *w);
 bool health_unwait(struct health *h, struct health_waiter *w);
 
-/* All waiters are poked after HEALTH_HURRY_NS, whatever is down. */
+/* All waiters are poked after HEALTH_HURRY_NS at the latest. */
 void health_hurry(struct health *h);
 
 #endif

@@ -41,8 +41,10 @@
 #include "view/request.h"
 #include "volume/volume.h"
 
-/* A side that was lost is asked again after this. */
-#define LOST_NS NS_PER_S
+/* A side that was lost is asked again after this; with its directory, when the
+ * side answers again, after that. */
+#define LOST_NS   NS_PER_S
+#define MISSED_NS (100 * NS_PER_MS)
 
 /* How long the root waits for its sides. */
 #define ROOT_NS (50 * NS_PER_MS)
@@ -91,6 +93,13 @@ struct resolve {
 	struct resolve_side side[SIDES];
 	struct resolved answer; /* `row` and facts.row from the start */
 	char name[];
+};
+
+/* How things stand while step() thinks. */
+struct standing {
+	bool down[SIDES];
+	bool soft;   /* a lost side is given up */
+	bool ending; /* as everything is */
 };
 
 /* What step() has to do. */
@@ -188,10 +197,9 @@ int resolved_enter(struct view *v, struct node *parent, const char *name,
 	};
 	bool known = r->facts.presence[SOURCE] != UNKNOWN &&
 		     r->facts.presence[DESTINATION] != UNKNOWN;
+	struct origin_version version;
 
 	if (r->attr.type == ENTRY_FILE) {
-		struct origin_version version;
-
 		origin_version(&r->facts, r->origin, &version);
 		node_separate(v->nodes, parent, name, &version);
 	}
@@ -268,7 +276,7 @@ static void side_lose(struct resolve_side *s)
 }
 
 /* What the call brought; the lock is held. */
-static void side_take_answer(struct resolve_side *s, int result, bool patient)
+static void side_take_answer(struct resolve_side *s, int result)
 {
 	struct resolve *r = s->resolve;
 
@@ -276,7 +284,7 @@ static void side_take_answer(struct resolve_side *s, int result, bool patient)
 		result = -ESTALE;
 	if (result == -ESTALE && may_refresh(s))
 		s->state = SIDE_REFRESH;
-	else if (result == -ENOTCONN && patient)
+	else if (result == -ENOTCONN)
 		side_lose(s);
 	else
 		side_answer(s, result);
@@ -293,21 +301,13 @@ static void side_take_answer(struct resolve_side *s, int result, bool patient)
 	}
 }
 
-/* Does a side that is lost come back some day, for this view? */
-static bool is_patient(const struct view *v)
-{
-	return !v->setup.options->soft && !health_is_ending(v->health);
-}
-
 static void side_done(struct volume_call *call)
 {
 	struct resolve_side *s = call->user;
 	struct resolve *r = s->resolve;
-	bool patient = is_patient(r->view);
 
 	pthread_mutex_lock(&r->lock);
-	side_take_answer(s, volume_item_result(call->verb, call->items, 0),
-			 patient);
+	side_take_answer(s, volume_item_result(call->verb, call->items, 0));
 	volume_items_done(call->verb, call->items, call->count);
 	pthread_mutex_unlock(&r->lock);
 	step(r);
@@ -386,6 +386,8 @@ static bool side_refreshed(struct resolve_side *s, const struct resolved *found,
 		s->state = SIDE_SENT;
 	} else if (handle) {
 		side_answer(s, -ENOMEM);
+	} else if (found->error[s->side]) {
+		side_answer(s, found->error[s->side]);
 	} else if (found->facts.presence[s->side] == UNKNOWN) {
 		/* It is down: the directory is asked for again later. */
 		side_lose(s);
@@ -471,17 +473,26 @@ static void wait_or_fail(struct resolve *r, struct todo *todo)
 	r->answer.result = error;
 }
 
+/* Is it time to ask a lost side again? */
+static bool is_time(const struct resolve_side *s, bool down)
+{
+	int64_t wait_ns = s->handle || down ? LOST_NS : MISSED_NS;
+
+	return clock_now_ns() - s->lost_ns >= wait_ns;
+}
+
 /* Sides that were lost: asked again after a while, given up at the end. */
-static void revive(struct resolve *r, bool patient, struct todo *todo)
+static void revive(struct resolve *r, const struct standing *now,
+		   struct todo *todo)
 {
 	for (enum side side = 0; side < SIDES; side++) {
 		struct resolve_side *s = &r->side[side];
 
 		if (s->state != SIDE_LOST)
 			continue;
-		if (!patient) {
+		if (now->ending || (now->soft && s->handle)) {
 			side_answer(s, -ENOTCONN);
-		} else if (clock_now_ns() - s->lost_ns >= LOST_NS) {
+		} else if (is_time(s, now->down[side])) {
 			s->state = s->handle ? SIDE_SENT : SIDE_REFRESH;
 			todo->send[side] = s->handle;
 			s->refreshed = s->refreshed && s->handle;
@@ -520,9 +531,10 @@ static void show_last(struct resolve *r)
 }
 
 /* The root waits no longer. */
-static void hurry(struct resolve *r, const bool down[SIDES], struct todo *todo)
+static void hurry(struct resolve *r, const struct standing *now,
+		  struct todo *todo)
 {
-	if (todo->finish || (!down[SOURCE] && !down[DESTINATION] &&
+	if (todo->finish || (!now->down[SOURCE] && !now->down[DESTINATION] &&
 			     clock_now_ns() - r->started_ns < ROOT_NS))
 		return;
 	/* A side that is down is asked often enough by those who must wait. */
@@ -534,7 +546,7 @@ static void hurry(struct resolve *r, const bool down[SIDES], struct todo *todo)
 }
 
 /* Moves on as far as possible; the lock is held. */
-static void decide(struct resolve *r, const bool down[SIDES], bool patient,
+static void decide(struct resolve *r, const struct standing *now,
 		   struct todo *todo)
 {
 	struct origin_facts *f = &r->answer.facts;
@@ -544,9 +556,9 @@ static void decide(struct resolve *r, const bool down[SIDES], bool patient,
 		note_root(r, todo);
 	if (r->finished)
 		return;
-	revive(r, patient, todo);
+	revive(r, now, todo);
 	for (enum side side = 0; side < SIDES; side++) {
-		waits |= state_facts(&r->side[side], down[side], f);
+		waits |= state_facts(&r->side[side], now->down[side], f);
 		if (r->side[side].state == SIDE_REFRESH && !r->refreshing)
 			todo->refresh = true;
 	}
@@ -560,10 +572,15 @@ static void decide(struct resolve *r, const bool down[SIDES], bool patient,
 	else
 		wait_or_fail(r, todo);
 	if (!r->directory)
-		hurry(r, down, todo);
+		hurry(r, now, todo);
 	r->finished = todo->finish;
-	for (enum side side = 0; todo->finish && side < SIDES; side++)
-		r->answer.handle[side] = steal(r->side[side].found);
+	for (enum side side = 0; todo->finish && side < SIDES; side++) {
+		struct resolve_side *s = &r->side[side];
+
+		r->answer.handle[side] = steal(s->found);
+		if (s->state == SIDE_ANSWERED && f->presence[side] == UNKNOWN)
+			r->answer.error[side] = s->result;
+	}
 }
 
 /* Tells whoever asked. Only once: by the thread that set `finished`. */
@@ -603,14 +620,17 @@ static void start_waiting(struct resolve *r)
 
 static void step(struct resolve *r)
 {
+	struct health *health = r->view->health;
 	struct todo todo = {0};
-	bool patient = is_patient(r->view);
-	bool down[SIDES];
+	struct standing now = {
+	    .down[SOURCE] = health_is_down(health, SOURCE),
+	    .down[DESTINATION] = health_is_down(health, DESTINATION),
+	    .soft = r->view->setup.options->soft,
+	    .ending = health_is_ending(health),
+	};
 
-	for (enum side side = 0; side < SIDES; side++)
-		down[side] = health_is_down(r->view->health, side);
 	pthread_mutex_lock(&r->lock);
-	decide(r, down, patient, &todo);
+	decide(r, &now, &todo);
 	pthread_mutex_unlock(&r->lock);
 	if (todo.note)
 		node_put_root_attr(r->view->nodes, &todo.noted);

@@ -35,6 +35,7 @@ struct resolved {
 	struct origin_facts facts;    /* facts.row points to `row` or is NULL */
 	struct manifest_row row;      /* `name` is not set */
 	struct handle *handle[SIDES]; /* of the sides that are PRESENT */
+	int error[SIDES]; /* of one that is UNKNOWN; 0: it did not answer */
 };
 
 /* Frees the handles. */
@@ -42,7 +43,7 @@ void resolved_done(struct resolved *r);
 
 /*
  * The node of what was resolved, result 0, as `name` of `parent`: node_enter()
- * with the handles that a merged directory has.
+ * with the handles that a merged directory has, for a file node_separate().
  */
 int resolved_enter(struct view *v, struct node *parent, const char *name,
 		   const struct resolved *r, bool count_lookup,
