@@ -49,6 +49,14 @@ const char *human_number(double n, char text[HUMAN_SIZE])
 	return human_count(n >= 1 && n < 1e18 ? (uint64_t)(n + 0.5) : 0, text);
 }
 
+const char *human_percent(double share, char text[HUMAN_SIZE])
+{
+	if (share < 1 && share > 0.999)
+		share = 0.999;
+	snprintf(text, HUMAN_SIZE, "%.1f %%", share * 100);
+	return text;
+}
+
 const char *human_seconds(int64_t s, char text[HUMAN_SIZE])
 {
 	if (s < 0)
@@ -62,27 +70,12 @@ const char *human_seconds(int64_t s, char text[HUMAN_SIZE])
 	return text;
 }
 
-static struct tm split(int64_t wall_ns)
+const char *human_time(int64_t wall_ns, char text[HUMAN_SIZE])
 {
 	struct timespec ts = clock_split_ns(wall_ns);
 	struct tm tm = {0};
 
 	gmtime_r(&ts.tv_sec, &tm);
-	return tm;
-}
-
-const char *human_time(int64_t wall_ns, char text[HUMAN_SIZE])
-{
-	struct tm tm = split(wall_ns);
-
 	strftime(text, HUMAN_SIZE, "%Y-%m-%d %H:%M:%S UTC", &tm);
-	return text;
-}
-
-const char *human_rfc3339(int64_t wall_ns, char text[HUMAN_SIZE])
-{
-	struct tm tm = split(wall_ns);
-
-	strftime(text, HUMAN_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return text;
 }

@@ -214,16 +214,17 @@ int manifest_each_partial(struct manifest_reader *r,
 
 /*
  * Calls `each` for each directory that has entries with state FAILED of
- * execution `execution` (0: of any), parents before children: what a retry has to visit.
- * `path` is from the root, "" for it. Here and below a result of `each` other
- * than 0 ends the calls and is returned.
+ * execution `execution` (0: of any), parents before children: what a retry has
+ * to visit. `path` is from the root, "" for it. Here and below a result of
+ * `each` other than 0 ends the calls and is returned.
  */
 int manifest_each_failed_directory(struct manifest_reader *r,
 				   uint64_t execution,
 				   int (*each)(const char *path, void *user),
 				   void *user);
 
-/* Calls `each` for each failed entry of `execution`, at most `max`. */
+/* Calls `each` for each failed entry of `execution` (0: of any), at most `max`;
+ * `path` is its directory's. */
 int manifest_each_failed(
     struct manifest_reader *r, uint64_t execution, size_t max,
     int (*each)(const char *path, const struct manifest_row *row, void *user),

@@ -51,7 +51,7 @@ static const char each_failed_directory[] =
 static const char each_failed[] =
     "SELECT d.path, e.directory, e.name, " MANIFEST_ROW_COLUMNS
     " FROM entry AS e JOIN directory AS d ON d.id = e.directory"
-    " WHERE e.state = 3 AND e.execution = ?1 LIMIT ?2";
+    " WHERE e.state = 3 AND (e.execution = ?1 OR ?1 = 0) LIMIT ?2";
 
 /* Of the partial index entry_source_links. */
 static const char each_link[] =

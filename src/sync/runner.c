@@ -298,6 +298,11 @@ const struct sync_options *runner_get_options(const struct runner *r)
 	return &r->options;
 }
 
+int64_t runner_get_interval_ns(const struct runner *r)
+{
+	return r->setup.interval_ns;
+}
+
 /* --- What is shown -------------------------------------------------------- */
 
 static void take_requests(const struct runner *r, struct snapshot *s)

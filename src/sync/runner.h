@@ -85,4 +85,7 @@ int runner_get_snapshot(struct runner *r, bool with_lists,
 
 const struct sync_options *runner_get_options(const struct runner *r);
 
+/* As in the setup. */
+int64_t runner_get_interval_ns(const struct runner *r);
+
 #endif

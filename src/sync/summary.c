@@ -95,22 +95,21 @@ static void put_string(FILE *f, const char *key, const char *value)
 	fprintf(f, "\"%s\":%s,", key, text ? text : "null");
 }
 
-static void put_options(FILE *f, const struct engine *e)
+void summary_print_options(FILE *f, const struct sync_options *o)
 {
 	static const char *const verify[] = {
 	    [VERIFY_TRANSFERRED] = "ONLY_FILES_TRANSFERRED",
 	    [VERIFY_ALL] = "POINT_IN_TIME_CONSISTENT",
 	    [VERIFY_NONE] = "NONE",
 	};
-	const struct sync_options *o = &e->options;
 
 	fprintf(f,
-		"\"Options\":{\"TransferMode\":\"CHANGED\","
+		"{\"TransferMode\":\"CHANGED\","
 		"\"OverwriteMode\":\"ALWAYS\","
 		"\"PreserveDeletedFiles\":\"PRESERVE\","
 		"\"VerifyMode\":\"%s\",\"Uid\":\"%s\",\"Gid\":\"%s\","
 		"\"PosixPermissions\":\"%s\",\"Mtime\":\"%s\","
-		"\"Atime\":\"%s\",\"DryRun\":%s},",
+		"\"Atime\":\"%s\",\"DryRun\":%s}",
 		verify[o->verify], o->no_owner ? "NONE" : "INT_VALUE",
 		o->no_owner ? "NONE" : "INT_VALUE",
 		o->no_mode ? "NONE" : "PRESERVE",
@@ -133,7 +132,9 @@ char *summary_json(const struct engine *e, enum engine_status status)
 	put_string(f, "Source", e->location[SOURCE]);
 	put_string(f, "Destination", e->location[DESTINATION]);
 	put_string(f, "StartTime", summary_time(e->started_wall_ns, time));
-	put_options(f, e);
+	fputs("\"Options\":", f);
+	summary_print_options(f, &e->options);
+	fputc(',', f);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		fprintf(f, "\"%s\":%" PRIu64 ",", keys[i].key,
 			counters_get(&e->counters, keys[i].counter));

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "sync/counters.h"
 #include "sync/engine.h"
@@ -30,6 +31,9 @@ int summary_exit_status(enum engine_status status);
 
 /* "SUCCESS", "CANCELLED" or "ERROR". */
 const char *summary_status(enum engine_status status);
+
+/* The options as a JSON object in one line. */
+void summary_print_options(FILE *f, const struct sync_options *o);
 
 /* Heap, the caller's; NULL when out of memory. One line, no newline. */
 char *summary_json(const struct engine *e, enum engine_status status);
