@@ -4,7 +4,9 @@
  * view/ include this.
  *
  *   view.c      makes and frees all of it; the table of operations
- *   session.c   the FUSE session: mount, threads, unmount
+ *   options.c   -o
+ *   mountpoint.c  where a view may be mounted
+ *   serve       the FUSE session: mount, threads, unmount
  *   origin      the rule of origin, pure
  *   node        what the kernel knows
  *   request     an operation that is answered later
@@ -52,6 +54,7 @@ struct node;
 struct node_table;
 struct notify;
 struct resolved;
+struct serve;
 struct volume;
 struct volume_call;
 
@@ -61,11 +64,13 @@ struct view {
 	struct health *health;
 	struct notify *notify;
 	struct dotsync *dotsync;
-	struct fuse_session *session;
-	struct listings *listings; /* open directories */
+	struct serve *serve;
+	struct fuse_session *session; /* its */
+	struct listings *listings;    /* open directories */
 	struct readers *readers;   /* of the manifest, for whoever needs one */
 	struct requests *requests; /* those that wait, for timer and end */
 	struct readahead_pool readahead;
+	bool ended;          /* nothing is mounted or under way any more */
 	uint64_t generation; /* tells this mount's node ids from others' */
 };
 

@@ -29,12 +29,13 @@ struct view_options {
 	bool allow_other; /* default: when run by root */
 	bool read_only;   /* -o ro: the kernel refuses all writes, also to
 			     .sync/control */
+	bool no_exec;
 	bool soft;
-	bool auto_unmount;
-	bool debug;                /* -d, -o debug */
-	double timeo_s;            /* -o timeo=N, tenths of a second as in
-				      nfs(5); default 60 s */
-	double attr_timeout_s;     /* default 1 */
+	bool auto_unmount;     /* default: a daemon that died leaves no mount */
+	bool debug;            /* -d, -o debug */
+	double timeo_s;        /* -o timeo=N, tenths of a second as in
+				  nfs(5); default 60 s */
+	double attr_timeout_s; /* default 1 */
 	double entry_timeout_s;    /* default 1 */
 	double negative_timeout_s; /* default 1 */
 	char fsname[256];          /* default: the source's location */
@@ -52,7 +53,7 @@ struct view_setup {
 	const char *log_path;        /* what .sync/log shows */
 	const char *mountpoint;      /* absolute */
 	const struct view_options *options;
-	/* Called once the kernel has been answered: the mount is usable. */
+	/* Called once, on a thread of the view, when the mount is usable. */
 	void (*ready)(void *user);
 	void *user;
 };
@@ -60,26 +61,48 @@ struct view_setup {
 void view_options_init(struct view_options *ret);
 
 /*
- * Takes over one -o list: "soft,timeo=100". What libfuse, mount(8) and fstab
- * use and we need not know (rw, dev, suid, exec, noatime, _netdev, nofail,
- * auto, user, x-*, ..) is let through. -EINVAL with a sentence that names the
- * option.
+ * Takes over one -o list: "soft,timeo=100", which is cut into its words where
+ * it stands. A word that is not ours is given to `other` (may be NULL): 0, it
+ * was taken; 1, unknown there too; or negative, after `other` said why (then
+ * `error` stays as it is). What mount(8), fstab(5) and libfuse use and we need
+ * not know (rw, dev, suid, noatime, _netdev, nofail, auto, user, x-*, ..) is
+ * let through. -EINVAL with a sentence that names the option.
  */
-int view_options_parse(const char *list, struct view_options *o, char *error,
-		       size_t error_size);
+int view_options_parse(char *list, struct view_options *o,
+		       int (*other)(void *user, char *word), void *user,
+		       char *error, size_t error_size);
 
-/* Makes and mounts it. On failure a sentence in `error`. */
+/*
+ * Can a view be mounted on `path`? It has to be an empty directory, not a view
+ * already, and neither inside nor above one of the two sides, whose local
+ * directories are `local` (NULL for a server). 0 and its canonical path, the
+ * caller's to free; a negative errno and a sentence.
+ */
+int view_check_mountpoint(const char *path, const char *const local[SIDES],
+			  char **ret, char *error, size_t error_size);
+
+/* Is a view mounted on this canonical path? */
+bool view_is_mounted(const char *path);
+
+/* Is our name in the root free on both sides? Waits for them. */
+int view_check_name(const struct view_setup *setup, char *error,
+		    size_t error_size);
+
+/* Makes and mounts it; waits for nobody. On failure a sentence in `error`. */
 int view_new(const struct view_setup *setup, struct view **ret, char *error,
 	     size_t error_size);
 
-/* Serves until unmounted or view_stop(). 0, or a negative errno. */
+/*
+ * Serves until unmounted or view_stop(); when it returns nothing is mounted any
+ * more, the volumes are cancelled and all operations have ended. 0, or a
+ * negative errno when it could not serve.
+ */
 int view_run(struct view *v);
 
-/* Makes view_run() end: unmounts. Async-signal-unsafe. */
+/* Makes view_run() end, also one that has not begun. */
 void view_stop(struct view *v);
 
-/* Unmounts if still mounted. The volumes' calls have ended when it returns
- * (they are cancelled if need be). */
+/* Unmounts if still mounted. */
 struct view *view_free(struct view *v);
 
 #endif
