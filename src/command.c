@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
+ * `efsbridge sync`.
+ *
  * The main thread waits for signals and draws the progress; a worker thread
  * does all that may wait for a file system or a server: it looks at local
  * paths, waits for the task's lock, opens both sides, runs the engine. So a
@@ -21,10 +23,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "handoff.h"
 #include "options.h"
 #include "progress.h"
+#include "standing.h"
 #include "sync/manifest.h"
+#include "sync/meter.h"
+#include "sync/mountfile.h"
 #include "sync/reason.h"
+#include "sync/snapshot.h"
 #include "sync/summary.h"
 #include "sync/task.h"
 #include "volume/location.h"
@@ -45,7 +52,15 @@ struct session {
 	struct task *task;
 	struct manifest *manifest;
 	struct engine *_Atomic engine; /* once it runs */
+	struct meter meter;            /* the main thread's */
 	struct progress *progress;
+
+	/* The worker's, when a daemon has the task mounted. */
+	struct mountfile mount;
+	char task_name[TASK_NAME_MAX + 1];
+	char *task_directory;
+	struct handoff *_Atomic handoff;
+
 	_Atomic bool interrupted;
 	_Atomic bool ended; /* the worker is through */
 	/* The worker's; the main thread's when it has ended. */
@@ -122,9 +137,9 @@ static const char *local_path(const struct session *s, enum side side)
 	return l->kind == LOCATION_DIRECTORY ? l->path : NULL;
 }
 
-static enum exit_status open_task(struct session *s)
+static struct task_options task_options(struct session *s)
 {
-	struct task_options t = {
+	return (struct task_options){
 	    .state = s->options->state,
 	    .name = s->options->task,
 	    .source_text = s->location[SOURCE]->text,
@@ -132,19 +147,77 @@ static enum exit_status open_task(struct session *s)
 	    .source_dir = local_path(s, SOURCE),
 	    .destination_dir = local_path(s, DESTINATION),
 	    .no_queue = s->options->no_queue,
+	    .ret_mount = &s->mount,
 	    .cancelled = is_interrupted,
 	    .user = s,
 	};
+}
+
+/* Who hands runs over to the daemon that has the task mounted. */
+static int make_handoff(struct session *s, const struct task_options *t)
+{
+	struct handoff_setup setup = {
+	    .options = s->options,
+	    .task = s->task_name,
+	    .interrupted = is_interrupted,
+	    .user = s,
+	};
+	struct handoff *h;
 	char error[ERROR_SIZE];
 	int r;
 
-	r = task_open(&t, &s->task, error, sizeof(error));
+	r = task_locate(t, s->task_name, &s->task_directory, error,
+			sizeof(error));
+	setup.directory = s->task_directory;
 	if (r == 0)
-		return EXIT_DONE;
-	if (r == -ECANCELED)
-		return EXIT_INTERRUPTED;
+		r = handoff_new(&setup, &h);
+	if (r == 0)
+		atomic_store(&s->handoff, h);
+	return r;
+}
+
+static int hand_over(struct session *s, const struct task_options *t)
+{
+	int r = atomic_load(&s->handoff) ? 0 : make_handoff(s, t);
+
+	if (r == 0)
+		r = handoff_run(atomic_load(&s->handoff), &s->mount,
+				&s->status);
+	mountfile_done(&s->mount);
+	if (r < 0 && r != -EAGAIN)
+		log_error("cannot start: %s", strerror(-r));
+	return r;
+}
+
+/* The lock of the task, and true; or the end of the run without it. */
+static bool open_task(struct session *s)
+{
+	const struct timespec pause = clock_split_ns(TICK_NS);
+	struct task_options t = task_options(s);
+	char error[ERROR_SIZE];
+	int r;
+
+	s->status = EXIT_USAGE;
+	while ((r = task_open(&t, &s->task, error, sizeof(error))) ==
+	       -EALREADY) {
+		r = hand_over(s, &t);
+		if (r != -EAGAIN)
+			return false;
+		/* It is about to give the lock back. */
+		if (is_interrupted(s))
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (r == 0)
+		return true;
+	if (is_interrupted(s)) {
+		s->status = EXIT_INTERRUPTED;
+		return false;
+	}
+	if (r == -EAGAIN)
+		s->status = EXIT_BUSY;
 	log_error("%s", error);
-	return r == -EAGAIN ? EXIT_BUSY : EXIT_USAGE;
+	return false;
 }
 
 struct opening {
@@ -248,13 +321,11 @@ static void *worker_main(void *arg)
 	struct session *s = arg;
 
 	pthread_setname_np(pthread_self(), "sync");
-	if (check_apart(s) == 0)
-		s->status = open_task(s);
-	if (s->status == EXIT_DONE)
+	if (check_apart(s) == 0 && open_task(s))
 		s->status = open_volumes(s);
-	if (s->status == EXIT_DONE)
+	if (s->task && s->status == EXIT_DONE)
 		s->status = open_manifest(s);
-	if (s->status == EXIT_DONE)
+	if (s->manifest && s->status == EXIT_DONE)
 		s->status = run_engine(s);
 	atomic_store(&s->ended, true);
 	kill(getpid(), SIGUSR2);
@@ -291,11 +362,30 @@ static void cut_off(struct session *s, int64_t *deadline_ns)
 	*deadline_ns = INT64_MAX;
 }
 
+/* How far the run is, wherever it is done; false: nothing to show yet. */
+static bool look(struct session *s, struct snapshot *ret)
+{
+	struct engine *e = atomic_load(&s->engine);
+	struct handoff *h = atomic_load(&s->handoff);
+	struct snapshot_sample now;
+
+	if (h)
+		return handoff_get_snapshot(h, ret);
+	if (!e)
+		return false;
+	*ret = (struct snapshot){.state = SNAPSHOT_RUNNING};
+	snapshot_take_engine(ret, e, false);
+	now = snapshot_get_sample(ret);
+	meter_add(&s->meter, &now);
+	meter_get(&s->meter, s->ran, ret);
+	return true;
+}
+
 static void watch(struct session *s)
 {
 	struct timespec tick = clock_split_ns(TICK_NS);
 	int64_t deadline_ns = INT64_MAX;
-	struct engine *e;
+	struct snapshot now;
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -306,13 +396,11 @@ static void watch(struct session *s)
 	while (!atomic_load(&s->ended)) {
 		int sig = sigtimedwait(&set, NULL, &tick);
 
-		e = atomic_load(&s->engine);
 		if (sig == SIGINT || sig == SIGTERM)
 			interrupt(s, &deadline_ns);
-		else if (sig == SIGUSR1 && e)
-			progress_print(s->progress, e);
-		else if (e && !atomic_load(&s->ended))
-			progress_update(s->progress, e);
+		else if (!atomic_load(&s->ended) && look(s, &now))
+			sig == SIGUSR1 ? progress_print(s->progress, &now)
+				       : progress_update(s->progress, &now);
 		if (clock_now_ns() >= deadline_ns)
 			cut_off(s, &deadline_ns);
 	}
@@ -322,18 +410,40 @@ static void watch(struct session *s)
 static void report(struct session *s)
 {
 	struct engine *e = atomic_load(&s->engine);
+	struct snapshot now;
 	char *text;
 
 	if (!s->ran)
 		return;
 	say_why(s, e);
-	progress_finish(s->progress, e, s->end);
+	look(s, &now);
+	progress_finish(s->progress, &now, s->end);
 	if (!s->options->json)
 		return;
 	text = engine_get_summary(e, s->end);
 	puts(text ? text : "{}");
 	fflush(stdout);
 	free(text);
+}
+
+/* Likewise, of a run that was handed over. */
+static void report_handoff(struct session *s)
+{
+	struct handoff *h = atomic_load(&s->handoff);
+	const char *text = h ? handoff_get_summary(h) : NULL;
+	struct standing standing;
+
+	if (!text || standing_parse(text, &standing) < 0)
+		return;
+	progress_finish(s->progress, &standing.snapshot,
+			s->status == EXIT_DONE     ? ENGINE_SUCCESS
+			: s->status == EXIT_FAILED ? ENGINE_FAILURES
+						   : ENGINE_STOPPED);
+	standing_done(&standing);
+	if (!s->options->json)
+		return;
+	puts(text);
+	fflush(stdout);
 }
 
 static void leave(int sig)
@@ -375,6 +485,8 @@ static void session_done(struct session *s)
 		location_free(s->location[side]);
 	}
 	task_free(s->task);
+	handoff_free(atomic_load(&s->handoff));
+	free(s->task_directory);
 	progress_free(s->progress);
 }
 
@@ -388,11 +500,13 @@ enum exit_status command_sync(const struct options *o)
 		log_error("out of memory");
 		return EXIT_USAGE;
 	}
+	meter_start(&s.meter);
 	if (parse_locations(&s) == 0) {
 		if (pthread_create(&worker, NULL, worker_main, &s) == 0) {
 			watch(&s);
 			pthread_join(worker, NULL);
 			report(&s);
+			report_handoff(&s);
 		} else {
 			log_error("cannot start a thread");
 		}

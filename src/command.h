@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * command - `efsbridge sync`: from the locations to the exit status.
+ * command - the commands, from the options to the exit status.
  *
- * Thread rule: main thread, with SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 blocked.
+ * Thread rule: main thread; sync with SIGINT, SIGTERM, SIGUSR1 and SIGUSR2
+ * blocked, the others with signals as they were.
  */
 #ifndef COMMAND_H
 #define COMMAND_H
@@ -20,5 +21,7 @@ enum exit_status {
 };
 
 enum exit_status command_sync(const struct options *o);
+enum exit_status command_status(const struct options *o);
+enum exit_status command_history(const struct options *o);
 
 #endif

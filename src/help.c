@@ -5,11 +5,17 @@
 
 static const char program_help[] =
     "Usage: efsbridge sync [options] SOURCE DESTINATION\n"
+    "       efsbridge status [options] [TASK | MOUNTPOINT | SOURCE "
+    "DESTINATION]\n"
+    "       efsbridge history [options] [TASK | MOUNTPOINT | SOURCE "
+    "DESTINATION]\n"
     "       efsbridge --help | --version\n"
     "\n"
     "Copies one NFS file system to another, verified and recorded.\n"
     "\n"
     "  sync            one run in the foreground: see efsbridge sync --help\n"
+    "  status          how a task stands: see efsbridge status --help\n"
+    "  history         the runs of a task: see efsbridge history --help\n"
     "  --help          this text\n"
     "  --version       the program's version\n"
     "\n"
@@ -46,11 +52,48 @@ static const char sync_help[] =
     "130 interrupted, go on with the same command. The manual is "
     "efsbridge(1).\n";
 
+static const char status_help[] =
+    "Usage: efsbridge status [options] [TASK | MOUNTPOINT | SOURCE "
+    "DESTINATION]\n"
+    "\n"
+    "Shows how a task stands: the run under way if it is mounted, else what "
+    "its\n"
+    "last run has done. Without an argument: all tasks.\n"
+    "\n"
+    "  --watch         again every second, until interrupted\n"
+    "  --json          as JSON, the keys of .sync/status.json\n"
+    "  --state=DIR     directory of the task's manifest\n"
+    "  --task=NAME     name of the task\n"
+    "  --help          this text\n"
+    "  --version       the program's version\n"
+    "\n"
+    "Exit status: 0 shown; 2 usage, or no such task; 3 the mount does not\n"
+    "answer. The manual is efsbridge(1).\n";
+
+static const char history_help[] =
+    "Usage: efsbridge history [options] [TASK | MOUNTPOINT | SOURCE "
+    "DESTINATION]\n"
+    "\n"
+    "Lists the runs of a task, the newest first.\n"
+    "\n"
+    "  --json          as a JSON array of their summaries\n"
+    "  --state=DIR     directory of the task's manifest\n"
+    "  --task=NAME     name of the task\n"
+    "  --help          this text\n"
+    "  --version       the program's version\n"
+    "\n"
+    "Exit status: 0 listed; 2 usage, or no such task. The manual is\n"
+    "efsbridge(1).\n";
+
 static const char *text_of(enum command command)
 {
 	switch (command) {
 	case COMMAND_SYNC:
 		return sync_help;
+	case COMMAND_STATUS:
+		return status_help;
+	case COMMAND_HISTORY:
+		return history_help;
 	default:
 		return program_help;
 	}

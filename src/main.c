@@ -54,7 +54,12 @@ static enum exit_status run_command(const struct options *o)
 {
 	switch (o->command) {
 	case COMMAND_SYNC:
+		set_up_process();
 		return command_sync(o);
+	case COMMAND_STATUS:
+		return command_status(o);
+	case COMMAND_HISTORY:
+		return command_history(o);
 	default:
 		return EXIT_USAGE;
 	}
@@ -74,7 +79,6 @@ int main(int argc, char **argv)
 		puts("efsbridge " PACKAGE_VERSION);
 		return (int)flush_output(EXIT_DONE);
 	}
-	set_up_process();
 	set_up_log(&o);
 	return (int)flush_output(run_command(&o));
 }

@@ -25,6 +25,7 @@ enum {
 	OPT_NO_QUEUE,
 	OPT_QUIET,
 	OPT_JSON,
+	OPT_WATCH,
 };
 
 static const struct option sync_options[] = {
@@ -40,6 +41,25 @@ static const struct option sync_options[] = {
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"json", no_argument, NULL, OPT_JSON},
     {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
+static const struct option status_options[] = {
+    {"state", required_argument, NULL, OPT_STATE},
+    {"task", required_argument, NULL, OPT_TASK},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"watch", no_argument, NULL, OPT_WATCH},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
+static const struct option history_options[] = {
+    {"state", required_argument, NULL, OPT_STATE},
+    {"task", required_argument, NULL, OPT_TASK},
+    {"json", no_argument, NULL, OPT_JSON},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {0},
@@ -115,6 +135,9 @@ static int take_option(int opt, struct options *o)
 	case OPT_JSON:
 		o->json = true;
 		break;
+	case OPT_WATCH:
+		o->watch = true;
+		break;
 	case 'v':
 		o->verbose++;
 		break;
@@ -143,6 +166,21 @@ static int take_locations(struct options *o)
 	return 0;
 }
 
+/* What names one task, see target.h. */
+static int take_target(struct options *o)
+{
+	unsigned max = o->state || o->task ? 0 : 2;
+
+	/* Both locations, and where the state of their task lies. */
+	if (o->operand_count <= max || o->operand_count == 2)
+		return 0;
+	log_error(max ? "give a mount point, the name of a task, or SOURCE and "
+			"DESTINATION"
+		      : "--state and --task say which task: leave the rest "
+			"out");
+	return -EINVAL;
+}
+
 /* The words that say what to do. */
 static const struct command_word {
 	const char *word;
@@ -152,6 +190,8 @@ static const struct command_word {
 	int (*take_operands)(struct options *o);
 } command_words[] = {
     {"sync", COMMAND_SYNC, "vhV", sync_options, take_locations},
+    {"status", COMMAND_STATUS, "hV", status_options, take_target},
+    {"history", COMMAND_HISTORY, "hV", history_options, take_target},
 };
 
 static const struct command_word *find_word(const char *word)

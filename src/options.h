@@ -32,6 +32,7 @@ struct options {
 	bool no_queue;
 	bool quiet;
 	bool json;
+	bool watch;
 	unsigned verbose;
 	struct sync_options sync;
 };

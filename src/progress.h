@@ -13,6 +13,7 @@
 #include "sync/engine.h"
 
 struct progress;
+struct snapshot;
 
 /* `bar` draws a bar on standard error, which is a terminal. */
 struct progress *progress_new(bool bar);
@@ -21,13 +22,13 @@ struct progress *progress_new(bool bar);
 struct progress *progress_free(struct progress *p);
 
 /* Draws the bar again; call a few times a second. */
-void progress_update(struct progress *p, const struct engine *e);
+void progress_update(struct progress *p, const struct snapshot *s);
 
 /* One line on standard error, now. */
-void progress_print(struct progress *p, const struct engine *e);
+void progress_print(struct progress *p, const struct snapshot *s);
 
 /* The end: what was done, on standard error by the log. */
-void progress_finish(struct progress *p, const struct engine *e,
+void progress_finish(struct progress *p, const struct snapshot *s,
 		     enum engine_status status);
 
 #endif

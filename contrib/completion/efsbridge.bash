@@ -33,14 +33,18 @@ _efsbridge()
 
 	if [[ $cur == -* ]]; then
 		local options='--help --version'
-		if [[ ${COMP_WORDS[1]} == sync ]]; then
+		case ${COMP_WORDS[1]} in
+		sync)
 			options+=' --dry-run --jobs --json --no-mode --no-owner
 				--no-queue --no-times --quiet --state --task --verbose
 				--verify'
-		fi
+			;;
+		status) options+=' --json --state --task --watch' ;;
+		history) options+=' --json --state --task' ;;
+		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	elif ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W sync -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'sync status history' -- "$cur")
 	else
 		# A source or a destination may be a local directory.
 		compopt -o filenames

@@ -601,8 +601,9 @@ static bool plan_retry(struct runner *r, const struct request *q,
 	}
 	if (r->shutdown || find_waiting(r, q->kind, q->path))
 		return false;
-	r->retry_delay_ns =
-	    r->retry_delay_ns ? 2 * r->retry_delay_ns : RETRY_FIRST_NS;
+	r->retry_delay_ns = r->retry_delay_ns   ? 2 * r->retry_delay_ns
+			    : r->setup.retry_ns ? r->setup.retry_ns
+						: RETRY_FIRST_NS;
 	if (r->retry_delay_ns > RETRY_MAX_NS)
 		r->retry_delay_ns = RETRY_MAX_NS;
 	forget_retry(r);

@@ -36,6 +36,7 @@ struct runner_setup {
 	const struct sync_options *options;
 	int64_t interval_ns; /* from the start of one run to that of the
 				next; 0: only on request */
+	int64_t retry_ns;    /* the first wait after a side was lost; 0: 10 s */
 	bool start;          /* begin with a run at once */
 	/* Called on the runner's thread after each execution; may be NULL. */
 	void (*ended)(void *user, enum engine_status status);

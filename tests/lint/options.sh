@@ -27,7 +27,8 @@ compare()
 
 helped()
 {
-	for arguments in --help 'sync --help'; do
+	for arguments in --help 'sync --help' 'status --help' \
+		'history --help'; do
 		# shellcheck disable=SC2086 # two words
 		"$EFSBRIDGE" $arguments >"$tmp/out" || {
 			echo "efsbridge $arguments ended with $?"
