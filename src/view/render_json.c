@@ -4,114 +4,115 @@
 #include "view/render.h"
 
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/jsonout.h"
 #include "sync/engine.h"
 #include "sync/summary.h"
 #include "view/picture.h"
 
-static void put_time(struct json *j, const char *key, int64_t wall_ns)
+static void put_time(struct jsonout *j, const char *key, int64_t wall_ns)
 {
 	char text[SUMMARY_TIME];
 
-	json_string(j, key, wall_ns ? summary_time(wall_ns, text) : NULL);
+	jsonout_string(j, key, wall_ns ? summary_time(wall_ns, text) : NULL);
 }
 
-static void put_ms(struct json *j, const char *key, int64_t ns)
+static void put_ms(struct jsonout *j, const char *key, int64_t ns)
 {
 	if (ns < 0)
-		json_null(j, key);
+		jsonout_null(j, key);
 	else
-		json_uint(j, key, (uint64_t)(ns / NS_PER_MS));
+		jsonout_uint(j, key, (uint64_t)(ns / NS_PER_MS));
 }
 
-static void put_task(struct json *j, const struct picture *p)
+static void put_task(struct jsonout *j, const struct picture *p)
 {
-	json_string(j, "Task", p->task);
-	json_string(j, "Source", p->location[SOURCE]);
-	json_string(j, "Destination", p->location[DESTINATION]);
-	json_string(j, "Mountpoint", p->mountpoint);
+	jsonout_string(j, "Task", p->task);
+	jsonout_string(j, "Source", p->location[SOURCE]);
+	jsonout_string(j, "Destination", p->location[DESTINATION]);
+	jsonout_string(j, "Mountpoint", p->mountpoint);
 }
 
 /* How the execution under way stands, or how the last one ended. */
-static void put_execution(struct json *j, const struct picture *p)
+static void put_execution(struct jsonout *j, const struct picture *p)
 {
 	const struct snapshot *s = &p->snapshot;
 	bool running = picture_is_running(p);
 
-	json_string(j, "State", snapshot_state_name(s->state));
-	json_uint(j, "Execution", s->execution);
-	json_string(j, "Phase",
-		    running ? snapshot_phase_name(s->phase, s->scanned) : NULL);
-	json_string(j, "Status",
-		    running    ? "RUNNING"
-		    : s->ended ? summary_status(s->status)
+	jsonout_string(j, "State", snapshot_state_name(s->state));
+	jsonout_uint(j, "Execution", s->execution);
+	jsonout_string(j, "Phase",
+		       running ? snapshot_phase_name(s->phase, s->scanned)
 			       : NULL);
+	jsonout_string(j, "Status",
+		       running    ? "RUNNING"
+		       : s->ended ? summary_status(s->status)
+				  : NULL);
 	if (s->ended)
-		json_uint(j, "ExitStatus",
-			  (uint64_t)summary_exit_status(s->status));
+		jsonout_uint(j, "ExitStatus",
+			     (uint64_t)summary_exit_status(s->status));
 	else
-		json_null(j, "ExitStatus");
-	json_uint(j, "EndedExecution", s->ended ? s->ended_execution : 0);
-	json_uint(j, "RequestedExecution", s->requested);
+		jsonout_null(j, "ExitStatus");
+	jsonout_uint(j, "EndedExecution", s->ended ? s->ended_execution : 0);
+	jsonout_uint(j, "RequestedExecution", s->requested);
 	put_time(j, "StartTime", s->execution ? s->started_ns : 0);
 	put_time(j, "EndTime", s->ended && !running ? s->ended_ns : 0);
 	put_time(j, "NextTime", s->next_ns);
 }
 
-static void put_progress(struct json *j, const struct picture *p)
+static void put_progress(struct jsonout *j, const struct picture *p)
 {
 	const struct snapshot *s = &p->snapshot;
 
 	put_ms(j, "Elapsed", s->elapsed_ns);
 	put_ms(j, "Eta", picture_is_running(p) ? s->eta_ns : -1);
-	json_real(j, "Progress", snapshot_progress(s));
-	json_bool(j, "Scanned", s->scanned);
-	json_uint(j, "Jobs", s->jobs);
-	json_real(j, "BytesPerSecond", s->bytes_per_s);
-	json_real(j, "FilesPerSecond", s->files_per_s);
-	json_real(j, "EntriesPerSecond", s->entries_per_s);
+	jsonout_real(j, "Progress", snapshot_progress(s));
+	jsonout_bool(j, "Scanned", s->scanned);
+	jsonout_uint(j, "Jobs", s->jobs);
+	jsonout_real(j, "BytesPerSecond", s->bytes_per_s);
+	jsonout_real(j, "FilesPerSecond", s->files_per_s);
+	jsonout_real(j, "EntriesPerSecond", s->entries_per_s);
 }
 
-static void put_counters(struct json *j, const struct snapshot *s)
+static void put_counters(struct jsonout *j, const struct snapshot *s)
 {
 	size_t count;
 	const struct summary_key *keys = summary_get_keys(&count);
 
 	for (size_t i = 0; i < count; i++)
-		json_uint(j, keys[i].key, s->counter[keys[i].counter]);
-	json_uint(j, "RequestsToSource", s->requests[SOURCE]);
-	json_uint(j, "RequestsToDestination", s->requests[DESTINATION]);
+		jsonout_uint(j, keys[i].key, s->counter[keys[i].counter]);
+	jsonout_uint(j, "RequestsToSource", s->requests[SOURCE]);
+	jsonout_uint(j, "RequestsToDestination", s->requests[DESTINATION]);
 }
 
 void render_status_json(FILE *f, const struct picture *p)
 {
-	struct json j = json_to(f, true);
+	struct jsonout j = jsonout_to(f, true);
 
-	json_begin_object(&j, NULL);
+	jsonout_begin_object(&j, NULL);
 	put_task(&j, p);
 	put_execution(&j, p);
 	put_progress(&j, p);
 	put_counters(&j, &p->snapshot);
-	json_end_object(&j);
+	jsonout_end_object(&j);
 	fputc('\n', f);
 }
 
 void render_task_json(FILE *f, const struct picture *p)
 {
-	struct json j = json_to(f, true);
+	struct jsonout j = jsonout_to(f, true);
 
-	json_begin_object(&j, NULL);
+	jsonout_begin_object(&j, NULL);
 	put_task(&j, p);
-	json_string(&j, "StateDirectory", p->state_directory);
+	jsonout_string(&j, "StateDirectory", p->state_directory);
 	if (p->interval_ns)
-		json_uint(&j, "Interval",
-			  (uint64_t)(p->interval_ns / NS_PER_MS));
+		jsonout_uint(&j, "Interval",
+			     (uint64_t)(p->interval_ns / NS_PER_MS));
 	else
-		json_null(&j, "Interval");
-	json_uint(&j, "Jobs", p->snapshot.jobs);
-	json_key(&j, "Options");
+		jsonout_null(&j, "Interval");
+	jsonout_uint(&j, "Jobs", p->snapshot.jobs);
+	jsonout_key(&j, "Options");
 	summary_print_options(f, p->options);
-	json_end_object(&j);
+	jsonout_end_object(&j);
 	fputc('\n', f);
 }
 
@@ -119,17 +120,17 @@ void render_task_json(FILE *f, const struct picture *p)
  * little more than that it began. */
 void render_summary_json(FILE *f, const struct picture_execution *x)
 {
-	struct json j = json_to(f, true);
+	struct jsonout j = jsonout_to(f, true);
 
 	if (*x->summary) {
 		fprintf(f, "%s\n", x->summary);
 		return;
 	}
-	json_begin_object(&j, NULL);
-	json_uint(&j, "Execution", x->id);
-	json_string(&j, "Status", x->status);
+	jsonout_begin_object(&j, NULL);
+	jsonout_uint(&j, "Execution", x->id);
+	jsonout_string(&j, "Status", x->status);
 	put_time(&j, "StartTime", x->started_ns);
 	put_time(&j, "EndTime", x->ended_ns);
-	json_end_object(&j);
+	jsonout_end_object(&j);
 	fputc('\n', f);
 }
