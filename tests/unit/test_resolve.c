@@ -319,6 +319,47 @@ static void a_recorded_copy_is_served_and_nothing_else_changes(void **state)
 	assert_origin(f, dir, "both");
 }
 
+/* Directories have other ids in the manifest after a tree was dropped. */
+static void records_are_found_after_a_tree_was_dropped(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest *m = f->view.setup.manifest;
+	uint64_t dir, id;
+
+	for (enum side side = 0; side < SIDES; side++) {
+		tree_directory(f->directory[side], "a", 0755);
+		tree_file(f->directory[side], "a/f", 10, 1);
+	}
+	dir = enter(f, NODE_ROOT, "a");
+	id = enter(f, dir, "f");
+	record(f, "a/f");
+	assert_origin(f, id, "destination");
+	assert_int_equal(manifest_drop_tree(m, MANIFEST_ROOT, "a"), 0);
+	assert_int_equal(manifest_flush(m), 0);
+	assert_origin(f, id, "source");
+	record(f, "a/f");
+	assert_origin(f, id, "destination");
+}
+
+static void depth_is_no_obstacle(void **state)
+{
+	struct fixture *f = *state;
+	char path[1024] = "";
+	uint64_t id = NODE_ROOT;
+
+	for (int depth = 0; depth < 200; depth++) {
+		strcat(path, depth ? "/d" : "d");
+		for (enum side side = 0; side < SIDES; side++)
+			tree_directory(f->directory[side], path, 0755);
+		id = enter(f, id, "d");
+	}
+	strcat(path, "/f");
+	for (enum side side = 0; side < SIDES; side++)
+		tree_file(f->directory[side], path, 10, 1);
+	record(f, path);
+	assert_origin(f, enter(f, id, "f"), "destination");
+}
+
 static void a_touched_copy_shows_its_own_times(void **state)
 {
 	struct fixture *f = *state;
@@ -823,6 +864,8 @@ int main(void)
 	    RESOLVE_TEST(each_side_shows_what_it_has),
 	    RESOLVE_TEST(a_lookup_costs_one_call_a_side),
 	    RESOLVE_TEST(a_recorded_copy_is_served_and_nothing_else_changes),
+	    RESOLVE_TEST(records_are_found_after_a_tree_was_dropped),
+	    RESOLVE_TEST(depth_is_no_obstacle),
 	    RESOLVE_TEST(a_touched_copy_shows_its_own_times),
 	    RESOLVE_TEST(a_source_that_went_away_leaves_its_number),
 	    RESOLVE_TEST(of_two_types_the_source_counts),
