@@ -344,8 +344,8 @@ static void test_file_systems(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_join),          TEST(test_left),         TEST(test_links),
-	    TEST(test_failed_leader), TEST(test_file_systems),
+	    TEST(test_join),  TEST(test_twice),         TEST(test_left),
+	    TEST(test_links), TEST(test_failed_leader), TEST(test_file_systems),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

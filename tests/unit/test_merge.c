@@ -539,8 +539,10 @@ static void test_errors(void **state)
 	for (int has = 1; has <= 2; has++) {
 		struct side_list *l = lists();
 
-		fill(l, 20);
-		l[SOURCE].count = has == 1 ? l[SOURCE].count : 0;
+		if (has == 1)
+			fill(l, 20);
+		else
+			list_add(&l[DESTINATION], "left", ENTRY_FILE, 1);
 		f->error = -ENOSPC;
 		begin(f, true, true);
 		assert_int_equal(run(f, l, page_max), -ENOSPC);
