@@ -53,6 +53,8 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 		return -ENOMEM;
 	for (int side = 0; side < SIDES; side++) {
 		e->volume[side] = setup->volume[side];
+		e->requests_before[side] =
+		    volume_get_requests(setup->volume[side]);
 		e->location[side] = setup->location[side];
 	}
 	e->manifest = setup->manifest;

@@ -51,6 +51,7 @@ struct engine {
 	uint64_t execution;
 	int64_t started_ns; /* monotonic; when it was made */
 	int64_t started_wall_ns;
+	uint64_t requests_before[SIDES]; /* of earlier executions */
 	struct tempname tempname;
 
 	struct counters counters;

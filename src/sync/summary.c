@@ -142,8 +142,10 @@ char *summary_json(const struct engine *e, enum engine_status status)
 		"\"RequestsToSource\":%" PRIu64
 		",\"RequestsToDestination\":%" PRIu64
 		",\"TotalDuration\":%" PRId64 "}",
-		volume_get_requests(e->volume[SOURCE]),
-		volume_get_requests(e->volume[DESTINATION]),
+		volume_get_requests(e->volume[SOURCE]) -
+		    e->requests_before[SOURCE],
+		volume_get_requests(e->volume[DESTINATION]) -
+		    e->requests_before[DESTINATION],
 		elapsed_ns / NS_PER_MS);
 	if (fclose(f) != 0) {
 		free(text);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -185,6 +186,26 @@ static void assert_executions(struct fixture *f, const char *want)
 	assert_string_equal(text, want);
 }
 
+/* The number under `key` in the summary of an execution. */
+static uint64_t summary_number(struct fixture *f, uint64_t id, const char *key)
+{
+	struct manifest_reader *r = manifest_reader_new(f->manifest);
+	struct manifest_execution x;
+	json_t *o;
+	uint64_t n;
+
+	assert_non_null(r);
+	assert_int_equal(manifest_get_execution(r, id, &x), 1);
+	o = json_loads(x.summary, 0, NULL);
+	assert_true(json_is_integer(json_object_get(o, key)));
+	n = (uint64_t)json_integer_value(json_object_get(o, key));
+	json_decref(o);
+	free((char *)x.status);
+	free((char *)x.summary);
+	manifest_reader_free(r);
+	return n;
+}
+
 /* --- Runs ---------------------------------------------------------------- */
 
 static void test_start(void **state)
@@ -230,6 +251,13 @@ static void test_twice(void **state)
 	assert_int_equal(s.counter[COUNT_UNCHANGED], 2);
 	assert_int_equal(s.requested, 2);
 	assert_executions(f, "1 SUCCESS, 2 SUCCESS");
+	assert_true(s.requests[SOURCE] > 0);
+	assert_int_equal(s.requests[SOURCE],
+			 summary_number(f, 2, "RequestsToSource"));
+	assert_int_equal(s.requests[DESTINATION],
+			 summary_number(f, 2, "RequestsToDestination"));
+	assert_true(s.requests[DESTINATION] <
+		    summary_number(f, 1, "RequestsToDestination"));
 }
 
 static void test_coalesced(void **state)
