@@ -42,6 +42,9 @@
 /* How often a write opens the file anew. */
 #define REFUSED_MAX 5
 
+/* How often an open to read that was overtaken by a close is done again. */
+#define OVERTAKEN_MAX 8
+
 /* The mode that a file has until its attributes are set. */
 #define NEW_MODE 0600
 
@@ -50,6 +53,7 @@ struct volume_file {
 	struct handle *handle;
 	bool reading;           /* the rest but `hold` is the writers' */
 	struct hold *hold;      /* to read; or NULL */
+	bool closing;           /* the hold's CLOSE is under way */
 	pthread_mutex_t lock;   /* guards all below; a leaf */
 	struct stateid stateid; /* seqid 0 */
 	uint32_t generation;    /* of the client, when it was opened */
@@ -62,8 +66,8 @@ static struct volume_file *file_free(struct volume_file *f)
 
 	if (!f)
 		return NULL;
-	if (f->hold)
-		hold_drop(f->v->holds, f->hold, 0, &ignored);
+	if (f->hold && hold_drop(f->v->holds, f->hold, 0, &ignored))
+		hold_closed(f->v->holds, f->handle);
 	free(f->handle);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
@@ -151,6 +155,11 @@ struct open_work {
 	uint32_t generation;      /* of the client when it was sent */
 	struct volume_file *file; /* to read: what will be returned, ... */
 	struct hold *hold;        /* ... and what will hold it */
+	uint64_t look;            /* before the OPEN, see nfs4_hold.h */
+	unsigned overtaken;
+	bool opened; /* an OPEN went well: */
+	struct stateid stateid;
+	uint32_t opened_generation;
 };
 
 /* All memory is taken before, so that what was opened can be kept. */
@@ -217,6 +226,7 @@ static void open_encode(struct compound *c, struct client *client, void *item,
 		how = OPEN_GUARDED;
 	work->generation = client_get_generation(client);
 	if (open->handle) {
+		work->look = hold_look(work->head.v->holds, open->handle);
 		compound_putfh(c, open->handle);
 		compound_getattr(c, FATTR_ATTR);
 		compound_open(c, client_get_clientid(client), NULL, OPEN_HOLD,
@@ -266,26 +276,52 @@ static bool forbids_reading(int error)
 	}
 }
 
-static int reading_decode(struct reply *r, struct open_work *work)
+/* Attributes and state of a file to be read. `ret_readable`: that the state
+ * cannot be had is all that is wrong. */
+static int get_open(struct reply *r, struct open_work *work, bool *ret_readable)
 {
 	struct volume_open *open = work->head.item;
-	struct volume_file *file = work->file;
 	struct stateid stateid;
-	int error = reply_getattr(r, &open->ret_attr, NULL);
+	int error = reply_putfh(r);
 
+	*ret_readable = false;
+	if (!error)
+		error = reply_getattr(r, &open->ret_attr, NULL);
 	if (error)
 		return error;
 	error = reply_open(r, &stateid);
+	if (!error) {
+		work->opened = true;
+		work->stateid = stateid;
+		work->opened_generation = work->generation;
+		return 0;
+	}
+	if (open->ret_attr.type == ENTRY_FILE) {
+		*ret_readable = !forbids_reading(error);
+		return error;
+	}
+	return open->ret_attr.type == ENTRY_DIRECTORY ? -EISDIR : -EINVAL;
+}
+
+static int reading_decode(struct reply *r, struct open_work *work)
+{
+	struct volume_open *open = work->head.item;
+	struct hold_table *holds = work->head.v->holds;
+	bool readable;
+	int error = get_open(r, work, &readable);
+
 	if (error && batch_is_passing(r))
 		return error;
-	if (error && open->ret_attr.type != ENTRY_FILE)
-		return open->ret_attr.type == ENTRY_DIRECTORY ? -EISDIR
-							      : -EINVAL;
-	if (error && forbids_reading(error))
+	if (!error && hold_is_overtaken(holds, open->handle, work->look) &&
+	    work->overtaken++ < OVERTAKEN_MAX)
+		return -ERESTART;
+	/* What went well once is not given up. */
+	if (error && !readable && !work->opened)
 		return error;
-	if (!error)
-		file->hold = hold_enter(file->v->holds, steal(work->hold),
-					&stateid, work->generation);
+	if (work->opened)
+		work->file->hold =
+		    hold_enter(holds, steal(work->hold), &work->stateid,
+			       work->opened_generation);
 	open->ret_file = steal(work->file);
 	return 0;
 }
@@ -297,13 +333,14 @@ static int open_decode(struct reply *r, void *item, const void *previous,
 	struct volume_open *open = work->head.item;
 	struct handle *handle = NULL;
 	struct stateid stateid;
-	int error = reply_putfh(r);
+	int error;
 
 	(void)previous;
-	if (error)
-		return error;
 	if (open->handle)
 		return reading_decode(r, work);
+	error = reply_putfh(r);
+	if (error)
+		return error;
 	if (work->head.stage == OPEN_LOOK)
 		return decode_look(r, work);
 	error = reply_open(r, &stateid);
@@ -563,8 +600,10 @@ static int close_init(struct v4_work *head, unsigned parts, size_t items)
 	(void)items;
 	if (!file->reading)
 		return 0;
-	if (file->hold && hold_drop(head->v->holds, steal(file->hold),
-				    generation, &work->stateid))
+	file->closing =
+	    file->hold && hold_drop(head->v->holds, steal(file->hold),
+				    generation, &work->stateid);
+	if (file->closing)
 		return 0;
 	close->file = file_free(file);
 	return V4_DONE;
@@ -618,8 +657,11 @@ static int close_decode(struct reply *r, void *item, const void *previous,
 static void close_done(struct v4_work *work)
 {
 	struct volume_close *close = work->item;
+	struct volume_file *file = close->file;
 
-	close->file = file_free(close->file);
+	if (file->closing)
+		hold_closed(file->v->holds, file->handle);
+	close->file = file_free(file);
 }
 
 const struct v4_verb v4_close_verb = {

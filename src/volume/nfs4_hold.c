@@ -28,10 +28,19 @@ struct hold {
 
 LIST_HEAD(hold_list, hold);
 
-struct hold_table {
-	pthread_mutex_t lock; /* guards the lists; a leaf in the lock order */
-	struct hold_list buckets[BUCKETS];
+struct bucket {
+	struct hold_list holds;
+	unsigned closing; /* CLOSEs under way */
+	uint64_t closes;  /* CLOSEs begun so far */
 };
+
+struct hold_table {
+	pthread_mutex_t lock; /* guards the buckets; a leaf in the lock order */
+	struct bucket buckets[BUCKETS];
+};
+
+/* What hold_look() says while a CLOSE is under way. */
+#define LOOK_CLOSING UINT64_MAX
 
 struct hold_table *hold_table_new(void)
 {
@@ -41,7 +50,7 @@ struct hold_table *hold_table_new(void)
 		return NULL;
 	pthread_mutex_init(&t->lock, NULL);
 	for (size_t i = 0; i < BUCKETS; i++)
-		LIST_INIT(&t->buckets[i]);
+		LIST_INIT(&t->buckets[i].holds);
 	return t;
 }
 
@@ -73,7 +82,7 @@ struct hold *hold_free(struct hold *h)
 	return NULL;
 }
 
-static struct hold_list *bucket_of(struct hold_table *t, const struct handle *h)
+static struct bucket *bucket_of(struct hold_table *t, const struct handle *h)
 {
 	uint32_t sum = UINT32_C(2166136261);
 
@@ -108,7 +117,7 @@ static void note_seqid(struct hold *h, uint32_t seqid)
 struct hold *hold_enter(struct hold_table *t, struct hold *h,
 			const struct stateid *stateid, uint32_t generation)
 {
-	struct hold_list *list = bucket_of(t, h->handle);
+	struct hold_list *list = &bucket_of(t, h->handle)->holds;
 	struct hold *same;
 
 	h->stateid = *stateid;
@@ -147,18 +156,45 @@ void hold_lose(struct hold *h)
 bool hold_drop(struct hold_table *t, struct hold *h, uint32_t generation,
 	       struct stateid *ret)
 {
-	bool last;
+	struct bucket *b = bucket_of(t, h->handle);
+	bool last, close = false;
 
 	pthread_mutex_lock(&t->lock);
 	last = --h->references == 0;
-	if (last)
+	if (last) {
 		LIST_REMOVE(h, link);
-	*ret = h->stateid;
+		*ret = h->stateid;
+		/* A lost one too: who knows why its stateid was refused. */
+		close = h->generation == generation;
+		b->closing += close;
+		b->closes += close;
+	}
 	pthread_mutex_unlock(&t->lock);
-	if (!last)
-		return false;
-	/* A lost one too: who knows why its stateid was refused. */
-	last = h->generation == generation;
-	hold_free(h);
-	return last;
+	if (last)
+		hold_free(h);
+	return close;
+}
+
+void hold_closed(struct hold_table *t, const struct handle *handle)
+{
+	pthread_mutex_lock(&t->lock);
+	bucket_of(t, handle)->closing--;
+	pthread_mutex_unlock(&t->lock);
+}
+
+uint64_t hold_look(struct hold_table *t, const struct handle *handle)
+{
+	const struct bucket *b = bucket_of(t, handle);
+	uint64_t look;
+
+	pthread_mutex_lock(&t->lock);
+	look = b->closing > 0 ? LOOK_CLOSING : b->closes;
+	pthread_mutex_unlock(&t->lock);
+	return look;
+}
+
+bool hold_is_overtaken(struct hold_table *t, const struct handle *handle,
+		       uint64_t look)
+{
+	return look == LOOK_CLOSING || hold_look(t, handle) != look;
 }

@@ -5,8 +5,15 @@
  *
  * All opens of a file by one owner are one state on the server (RFC 8881
  * section 9.9), and one CLOSE ends it for all. A hold is that state, shared by
- * whoever has the file open: the last one closes it. Nobody waits: an OPEN and
- * a CLOSE of the same file may be under way at once, see hold_drop().
+ * whoever has the file open: the last one closes it.
+ *
+ * Nobody waits, so an OPEN may be under way while the last one who had the file
+ * open closes it. Whichever comes first, the state must be the opener's in the
+ * end. The CLOSE has the seqid of the last OPEN that was answered, and is
+ * refused as old when another OPEN was executed before it (8.2.2); but
+ * nfs-ganesha, doing both at once, now and then ends the state it has just
+ * given. So an opener who was overtaken by a CLOSE opens once more:
+ * hold_look() before the OPEN, hold_is_overtaken() behind it.
  *
  * A hold is lost when the client id changed (the server restarted, a lease ran
  * out) or when the server refused its stateid; it then only waits to be
@@ -51,11 +58,16 @@ void hold_lose(struct hold *h);
 
 /*
  * Gives a reference back. True: it was the last one, and a CLOSE with `ret` is
- * to be sent. That stateid has the seqid of the last OPEN that was answered;
- * the CLOSE is refused as old when an OPEN after it was executed before the
- * CLOSE was, and the state is the later opener's (8.2.2).
+ * to be sent; hold_closed() when that has ended.
  */
 bool hold_drop(struct hold_table *t, struct hold *h, uint32_t generation,
 	       struct stateid *ret);
+void hold_closed(struct hold_table *t, const struct handle *handle);
+
+/* Was a CLOSE of `handle` under way at any time since hold_look()? It may say
+ * so of another file's. */
+uint64_t hold_look(struct hold_table *t, const struct handle *handle);
+bool hold_is_overtaken(struct hold_table *t, const struct handle *handle,
+		       uint64_t look);
 
 #endif

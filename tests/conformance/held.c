@@ -204,9 +204,84 @@ static void test_removed(void **state)
 		try_change(remove_behind, false);
 }
 
+/* Calls that are under way at the same time. */
+struct together {
+	pthread_mutex_t lock; /* guards left */
+	pthread_cond_t ended;
+	size_t left;
+};
+
+static void note_end(struct volume_call *call)
+{
+	struct together *t = call->user;
+
+	pthread_mutex_lock(&t->lock);
+	t->left--;
+	pthread_cond_signal(&t->ended);
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* Closes one file and opens another of `handle` meanwhile. */
+static struct volume_file *close_and_open(const struct handle *handle,
+					  struct volume_file *file,
+					  bool open_first)
+{
+	struct together t = {
+	    .lock = PTHREAD_MUTEX_INITIALIZER,
+	    .ended = PTHREAD_COND_INITIALIZER,
+	    .left = 2,
+	};
+	struct volume_close close = {.file = file, .result = 1};
+	struct volume_open open = {.handle = handle, .result = 1};
+	struct volume_call calls[2] = {
+	    {VOLUME_CLOSE, &close, 1, note_end, &t},
+	    {VOLUME_OPEN, &open, 1, note_end, &t},
+	};
+	struct volume_file *ret;
+
+	volume_start(fixture.volume, &calls[open_first]);
+	volume_start(fixture.volume, &calls[!open_first]);
+	pthread_mutex_lock(&t.lock);
+	while (t.left > 0)
+		pthread_cond_wait(&t.ended, &t.lock);
+	pthread_mutex_unlock(&t.lock);
+	EXPECT("close", close.result, 0);
+	EXPECT("open", open.result, 0);
+	ret = open.ret_file;
+	volume_items_done(VOLUME_OPEN, &open, 1);
+	return ret;
+}
+
+/* A close never takes away what was opened while it was under way. */
+static void test_close_and_open(void **state)
+{
+	struct volume *ours = fixture.volume;
+	struct volume_read read;
+
+	(void)state;
+	fixture.volume = fixture_open("conns=2");
+	for (int i = 0; i < 200; i++) {
+		struct handle *handle = make_file(fixture.dir, "f", "content");
+		struct volume_file *file;
+
+		EXPECT("open", do_open_read(handle, &file, NULL), 0);
+		file = close_and_open(handle, file, i % 2);
+		EXPECT("remove", do_remove(fixture.dir, "f", false), 0);
+		EXPECT("read", do_read_file(handle, file, 0, 10, &read), 0);
+		assert_int_equal(read.ret_len, 7);
+		volume_items_done(VOLUME_READ, &read, 1);
+		EXPECT("close", do_close(file), 0);
+		EXPECT("gone", do_read(handle, 0, 10, &read), -ESTALE);
+		free(handle);
+	}
+	volume_free(fixture.volume);
+	fixture.volume = ours;
+}
+
 const struct CMUnitTest held_tests[] = {
     CONFORMANCE_TEST(test_open_to_read),
     CONFORMANCE_TEST(test_replaced),
     CONFORMANCE_TEST(test_removed),
+    CONFORMANCE_TEST(test_close_and_open),
 };
 const size_t held_test_count = ARRAY_SIZE(held_tests);
