@@ -21,6 +21,10 @@ enum exit_status {
 };
 
 enum exit_status command_sync(const struct options *o);
+
+/* Returns when it is unmounted; in the parent of a daemon, when it is mounted.
+ */
+enum exit_status command_mount(const struct options *o);
 enum exit_status command_status(const struct options *o);
 enum exit_status command_history(const struct options *o);
 

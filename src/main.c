@@ -56,6 +56,9 @@ static enum exit_status run_command(const struct options *o)
 	case COMMAND_SYNC:
 		set_up_process();
 		return command_sync(o);
+	case COMMAND_MOUNT:
+		set_up_process();
+		return command_mount(o);
 	case COMMAND_STATUS:
 		return command_status(o);
 	case COMMAND_HISTORY:

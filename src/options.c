@@ -8,10 +8,16 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 /* Lanes beyond this only fight for the slots of the sessions. */
 #define JOBS_MAX 512
+
+/* The longest --interval: ten years. */
+#define INTERVAL_MAX_S (10ul * 365 * 86400)
+
+#define ERROR_SIZE 512
 
 enum {
 	OPT_STATE = 256,
@@ -26,6 +32,9 @@ enum {
 	OPT_QUIET,
 	OPT_JSON,
 	OPT_WATCH,
+	OPT_NO_SYNC,
+	OPT_INTERVAL,
+	OPT_ONCE,
 };
 
 static const struct option sync_options[] = {
@@ -40,6 +49,28 @@ static const struct option sync_options[] = {
     {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"json", no_argument, NULL, OPT_JSON},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
+static const struct option mount_options[] = {
+    {"state", required_argument, NULL, OPT_STATE},
+    {"task", required_argument, NULL, OPT_TASK},
+    {"verify", required_argument, NULL, OPT_VERIFY},
+    {"no-owner", no_argument, NULL, OPT_NO_OWNER},
+    {"no-mode", no_argument, NULL, OPT_NO_MODE},
+    {"no-times", no_argument, NULL, OPT_NO_TIMES},
+    {"jobs", required_argument, NULL, OPT_JOBS},
+    {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
+    {"no-sync", no_argument, NULL, OPT_NO_SYNC},
+    {"interval", required_argument, NULL, OPT_INTERVAL},
+    {"once", no_argument, NULL, OPT_ONCE},
+    {"options", required_argument, NULL, 'o'},
+    {"foreground", no_argument, NULL, 'f'},
+    {"debug", no_argument, NULL, 'd'},
+    {"quiet", no_argument, NULL, OPT_QUIET},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -89,6 +120,72 @@ static int parse_jobs(const char *text, unsigned *ret)
 	    n > JOBS_MAX)
 		return -EINVAL;
 	*ret = (unsigned)n;
+	return 0;
+}
+
+/* "15m", "90s", "90": from a second to ten years. */
+static int parse_interval(const char *text, int64_t *ret_ns)
+{
+	static const struct {
+		char unit;
+		unsigned long seconds;
+	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno || *text < '0' || *text > '9' || n < 1 ||
+	    (*end && end[1] != '\0'))
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (*end != units[i].unit)
+			continue;
+		if (n > INTERVAL_MAX_S / units[i].seconds)
+			return -EINVAL;
+		*ret_ns = (int64_t)(n * units[i].seconds) * NS_PER_S;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int take_view_options(struct options *o)
+{
+	char error[ERROR_SIZE];
+
+	if (view_options_parse(optarg, &o->view, error, sizeof(error)) == 0)
+		return 0;
+	log_error("%s", error);
+	return -EINVAL;
+}
+
+/* What only the mount has. */
+static int take_mount_option(int opt, struct options *o)
+{
+	switch (opt) {
+	case 'o':
+		return take_view_options(o);
+	case 'f':
+		o->foreground = true;
+		break;
+	case 'd':
+		o->view.debug = true;
+		break;
+	case OPT_NO_SYNC:
+		o->no_sync = true;
+		break;
+	case OPT_ONCE:
+		o->once = true;
+		break;
+	case OPT_INTERVAL:
+		if (parse_interval(optarg, &o->interval_ns) == 0)
+			break;
+		log_error("--interval=%s: say a time like 30s, 15m, 2h or 1d",
+			  optarg);
+		return -EINVAL;
+	default:
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -148,7 +245,7 @@ static int take_option(int opt, struct options *o)
 		o->version = true;
 		break;
 	default:
-		return -EINVAL;
+		return take_mount_option(opt, o);
 	}
 	return 0;
 }
@@ -181,7 +278,30 @@ static int take_target(struct options *o)
 	return -EINVAL;
 }
 
-/* The words that say what to do. */
+static int take_mount(struct options *o)
+{
+	if (o->operand_count != SIDES + 1) {
+		log_error("a mount takes SOURCE, DESTINATION and MOUNTPOINT, "
+			  "and sync, status and history are the other "
+			  "commands; see efsbridge --help");
+		return -EINVAL;
+	}
+	for (int side = 0; side < SIDES; side++)
+		o->location[side] = o->operand[side];
+	o->mountpoint = o->operand[SIDES];
+	if (o->no_sync && (o->once || o->interval_ns)) {
+		log_error("--no-sync says not to copy, %s to do so: choose one",
+			  o->once ? "--once" : "--interval");
+		return -EINVAL;
+	}
+	if (o->view.debug) {
+		o->foreground = true;
+		o->verbose = 2;
+	}
+	return 0;
+}
+
+/* The words that say what to do; without one it is the mount. */
 static const struct command_word {
 	const char *word;
 	enum command command;
@@ -192,6 +312,10 @@ static const struct command_word {
     {"sync", COMMAND_SYNC, "vhV", sync_options, take_locations},
     {"status", COMMAND_STATUS, "hV", status_options, take_target},
     {"history", COMMAND_HISTORY, "hV", history_options, take_target},
+};
+
+static const struct command_word mount_word = {
+    NULL, COMMAND_MOUNT, "o:fdvhV", mount_options, take_mount,
 };
 
 static const struct command_word *find_word(const char *word)
@@ -212,7 +336,8 @@ static int parse_command(const struct command_word *w, int argc, char **argv,
 				  NULL)) != -1) {
 		if (take_option(opt, o) == 0)
 			continue;
-		log_error("see efsbridge %s --help", w->word);
+		log_error("see efsbridge%s%s --help", w->word ? " " : "",
+			  w->word ? w->word : "");
 		return -EINVAL;
 	}
 	if (o->help || o->version)
@@ -231,16 +356,8 @@ int options_parse(int argc, char **argv, struct options *ret)
 		log_error("nothing to do; see efsbridge --help");
 		return -EINVAL;
 	}
+	view_options_init(&ret->view);
 	w = find_word(argv[1]);
-	if (w)
-		return parse_command(w, argc - 1, argv + 1, ret);
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-		ret->help = true;
-	else if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
-		ret->version = true;
-	else {
-		log_error("%s: no such command; see efsbridge --help", argv[1]);
-		return -EINVAL;
-	}
-	return 0;
+	return w ? parse_command(w, argc - 1, argv + 1, ret)
+		 : parse_command(&mount_word, argc, argv, ret);
 }

@@ -8,8 +8,11 @@
 #define OPTIONS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "sync/engine.h"
+#include "sync/side.h"
+#include "view/view.h"
 
 enum command {
 	COMMAND_NONE, /* only --help or --version */
@@ -35,6 +38,13 @@ struct options {
 	bool watch;
 	unsigned verbose;
 	struct sync_options sync;
+	/* The mount's. */
+	const char *mountpoint;
+	bool foreground;
+	bool no_sync;
+	bool once;
+	int64_t interval_ns; /* 0: none */
+	struct view_options view;
 };
 
 /* 0, or -EINVAL after a message that names the argument. */

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "view/view.h"
+#include "volume/location.h"
 
 #define MOUNT_TYPE "fuse.efsbridge"
 
@@ -85,26 +86,15 @@ bool view_is_mounted(const char *path)
 
 /* --- What may be mounted -------------------------------------------------- */
 
-/* True when `inner` is `outer` or lies below it; both are canonical. */
-static bool is_within(const char *inner, const char *outer)
-{
-	size_t len = strlen(outer);
-
-	if (!strcmp(outer, "/"))
-		return true;
-	return !strncmp(inner, outer, len) &&
-	       (inner[len] == '\0' || inner[len] == '/');
-}
-
 static int check_apart(const char *path, const char *const local[SIDES],
 		       char *error, size_t error_size)
 {
 	for (enum side side = 0; side < SIDES; side++) {
 		CLEANUP_FREE char *other =
 		    local[side] ? realpath(local[side], NULL) : NULL;
-		bool inside = other && is_within(path, other);
+		bool inside = other && location_is_within(path, other);
 
-		if (!other || (!inside && !is_within(other, path)))
+		if (!other || (!inside && !location_is_within(other, path)))
 			continue;
 		snprintf(error, error_size,
 			 "%s: this mount point lies %s the %s, %s: choose a "

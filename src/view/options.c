@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The -o options of a mount, one comma-separated list at a time; a backslash
- * before a comma makes it part of a value, as in libfuse. What is not ours is
- * offered to the caller first, then to the list of what others use.
+ * before a comma makes it part of a value, as in libfuse.
  */
 #include <errno.h>
 #include <math.h>
@@ -170,18 +169,14 @@ static int take_value(const struct parsing *p, const char *word)
 	return 1;
 }
 
-static int take_word(const struct parsing *p, char *word,
-		     int (*other)(void *user, char *word), void *user)
+static int take_word(const struct parsing *p, const char *word)
 {
 	int r;
 
-	if (*word == '\0' || take_flag(word, p->options))
+	if (*word == '\0' || take_flag(word, p->options) ||
+	    is_known_to_others(word))
 		return 0;
 	r = take_value(p, word);
-	if (r == 1 && other)
-		r = other(user, word);
-	if (r == 1 && is_known_to_others(word))
-		r = 0;
 	if (r == 1) {
 		snprintf(p->error, p->error_size,
 			 "-o %s: no such option; see efsbridge(1)", word);
@@ -190,31 +185,30 @@ static int take_word(const struct parsing *p, char *word,
 	return r;
 }
 
-int view_options_parse(char *list, struct view_options *o,
-		       int (*other)(void *user, char *word), void *user,
-		       char *error, size_t error_size)
+int view_options_parse(const char *list, struct view_options *o, char *error,
+		       size_t error_size)
 {
 	struct parsing p = {o, error, error_size};
-	char *word = list, *to = list;
-	bool last;
+	CLEANUP_FREE char *word = malloc(strlen(list) + 1);
+	size_t len = 0;
 	int r = 0;
 
-	/* Words lose their backslashes where they stand. */
-	for (char *from = list; r == 0; from++) {
-		if (*from == '\\' && from[1] != '\0') {
-			*to++ = *++from;
-			continue;
+	if (!word) {
+		snprintf(error, error_size, "out of memory");
+		return -ENOMEM;
+	}
+	for (const char *c = list; r == 0; c++) {
+		if (*c == '\\' && c[1] != '\0') {
+			word[len++] = *++c;
+		} else if (*c != ',' && *c != '\0') {
+			word[len++] = *c;
+		} else {
+			word[len] = '\0';
+			r = take_word(&p, word);
+			len = 0;
+			if (*c == '\0')
+				break;
 		}
-		if (*from != ',' && *from != '\0') {
-			*to++ = *from;
-			continue;
-		}
-		last = *from == '\0';
-		*to = '\0';
-		r = take_word(&p, word, other, user);
-		if (last)
-			break;
-		word = to = from + 1;
 	}
 	return r;
 }

@@ -61,16 +61,12 @@ struct view_setup {
 void view_options_init(struct view_options *ret);
 
 /*
- * Takes over one -o list: "soft,timeo=100", which is cut into its words where
- * it stands. A word that is not ours is given to `other` (may be NULL): 0, it
- * was taken; 1, unknown there too; or negative, after `other` said why (then
- * `error` stays as it is). What mount(8), fstab(5) and libfuse use and we need
- * not know (rw, dev, suid, noatime, _netdev, nofail, auto, user, x-*, ..) is
- * let through. -EINVAL with a sentence that names the option.
+ * Takes over one -o list: "soft,timeo=100". What mount(8), fstab(5) and libfuse
+ * use and we need not know (rw, dev, suid, noatime, _netdev, nofail, auto,
+ * user, x-*, ..) is let through. -EINVAL with a sentence that names the option.
  */
-int view_options_parse(char *list, struct view_options *o,
-		       int (*other)(void *user, char *word), void *user,
-		       char *error, size_t error_size);
+int view_options_parse(const char *list, struct view_options *o, char *error,
+		       size_t error_size);
 
 /*
  * Can a view be mounted on `path`? It has to be an empty directory, not a view

@@ -633,3 +633,13 @@ struct location *location_free(struct location *l)
 	free(l);
 	return NULL;
 }
+
+bool location_is_within(const char *inner, const char *outer)
+{
+	size_t len = strlen(outer);
+
+	if (!strcmp(outer, "/"))
+		return true;
+	return !strncmp(inner, outer, len) &&
+	       (inner[len] == '\0' || inner[len] == '/');
+}

@@ -23,6 +23,7 @@
 #ifndef VOLUME_LOCATION_H
 #define VOLUME_LOCATION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,5 +51,9 @@ struct location {
 int location_parse(const char *text, struct location **ret, char *error,
 		   size_t error_size);
 struct location *location_free(struct location *l);
+
+/* True when absolute path `inner` is `outer` or lies below it; by the letters,
+ * so both had better be canonical. */
+bool location_is_within(const char *inner, const char *outer);
 
 #endif
