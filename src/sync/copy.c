@@ -198,6 +198,7 @@ static void written(struct batch *b, struct file *f,
 		return;
 	}
 	engine_count(b->engine, COUNT_BYTES_WRITTEN, f->len);
+	transfer_add_done(&b->lane->transfer, f->len);
 	complete_written(b->engine, f->item, &w->ret_attr, &w->ret_handle);
 }
 

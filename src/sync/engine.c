@@ -166,14 +166,15 @@ void engine_cancel(struct engine *e)
 	wake_waiters(e);
 }
 
-/* What is not told but known: how many threads suit the round trip. */
+/* As many as somebody said, or else what suits the round trip. */
 static unsigned lane_count(const struct engine *e)
 {
 	unsigned depth = volume_get_info(e->volume[DESTINATION])->depth;
 	unsigned other = volume_get_info(e->volume[SOURCE])->depth;
+	unsigned jobs = atomic_load(&e->jobs);
 
-	if (atomic_load(&e->jobs))
-		return atomic_load(&e->jobs);
+	if (jobs)
+		return jobs;
 	if (other > depth)
 		depth = other;
 	return depth < 4 ? 4 : depth > LANES_MAX ? LANES_MAX : depth;
@@ -184,17 +185,26 @@ void engine_pause(struct engine *e, bool pause)
 	gate_set_paused(&e->gate, pause);
 }
 
+/* How many of them for large files. */
+static unsigned large_count(unsigned lanes)
+{
+	return lanes < LARGE_LANES ? lanes : LARGE_LANES;
+}
+
 int engine_set_jobs(struct engine *e, unsigned jobs)
 {
+	unsigned had = jobs;
+
 	if (jobs < 1 || jobs > ENGINE_JOBS_MAX)
 		return -EINVAL;
 	pthread_mutex_lock(&e->lanes_lock);
-	atomic_store(&e->jobs, jobs);
-	gate_set_jobs(&e->gate, jobs);
-	if (e->lanes)
-		lane_start_more(e->lanes, jobs);
+	if (e->lanes) {
+		had = lane_set_count(e->lanes, jobs);
+		lane_set_count(e->large_lanes, large_count(had));
+	}
+	atomic_store(&e->jobs, had);
 	pthread_mutex_unlock(&e->lanes_lock);
-	return 0;
+	return had < jobs ? -EAGAIN : 0;
 }
 
 unsigned engine_get_jobs(const struct engine *e)
@@ -374,21 +384,40 @@ static void run_passes(struct engine *e)
 		retry_sweep_partials(e);
 }
 
-/* From here on engine_set_jobs() may start more of them; NULL: no more. */
-static void let_lanes_grow(struct engine *e, struct lanes *lanes)
+/* Lanes of both kinds; from here on engine_set_jobs() concerns them. */
+static int start_lanes(struct engine *e, struct lanes **ret,
+		       struct lanes **ret_large)
+{
+	unsigned count, max;
+	int r;
+
+	pthread_mutex_lock(&e->lanes_lock);
+	count = lane_count(e);
+	max = count > ENGINE_JOBS_MAX ? count : ENGINE_JOBS_MAX;
+	r = lane_start(e, e->work, count, max, ret);
+	if (r == 0)
+		r = lane_start(e, e->large, large_count(count), LARGE_LANES,
+			       ret_large);
+	if (r == 0) {
+		e->lanes = *ret;
+		e->large_lanes = *ret_large;
+	}
+	pthread_mutex_unlock(&e->lanes_lock);
+	return r;
+}
+
+/* No more of them: they are about to be joined. */
+static void keep_lanes(struct engine *e)
 {
 	pthread_mutex_lock(&e->lanes_lock);
-	e->lanes = lanes;
-	/* What was wanted before there were any. */
-	if (lanes && atomic_load(&e->jobs))
-		lane_start_more(lanes, atomic_load(&e->jobs));
+	e->lanes = NULL;
+	e->large_lanes = NULL;
 	pthread_mutex_unlock(&e->lanes_lock);
 }
 
 /* The threads of a run: 0, or a negative errno when they cannot be had. */
 static int run_threads(struct engine *e)
 {
-	unsigned count = lane_count(e);
 	struct scanners *scanners = NULL;
 	struct lanes *lanes = NULL, *large = NULL;
 	pthread_t finisher;
@@ -397,18 +426,13 @@ static int run_threads(struct engine *e)
 	r = finish_start(e, &finisher);
 	if (r < 0)
 		return r;
-	r = lane_start(e, e->work, count, &lanes);
-	let_lanes_grow(e, lanes);
+	r = start_lanes(e, &lanes, &large);
 	if (r == 0)
-		r = lane_start(e, e->large,
-			       count < LARGE_LANES ? count : LARGE_LANES,
-			       &large);
-	if (r == 0)
-		r = scan_start(e, scanner_count(count), &scanners);
+		r = scan_start(e, scanner_count(lane_count(e)), &scanners);
 	if (r == 0)
 		run_passes(e);
 	atomic_store(&e->phase, ENGINE_ENDING);
-	let_lanes_grow(e, NULL);
+	keep_lanes(e);
 	gate_release(&e->gate);
 	dirstack_close(e->stack);
 	scan_join(scanners);
@@ -434,6 +458,7 @@ static int prepare(struct engine *e)
 		engine_stop(e, r, SIDES);
 		return r;
 	}
+	gate_pass(&e->gate);
 	r = get_roots(e);
 	if (r == 0 && !e->options.dry_run) {
 		r = metadata_probe(e);

@@ -88,8 +88,11 @@ void engine_cancel(struct engine *e);
  */
 void engine_pause(struct engine *e, bool pause);
 
-/* As many lanes from now on, 1 to ENGINE_JOBS_MAX; more are started, those
- * too many rest after what they carry. */
+/*
+ * As many lanes from now on, 1 to ENGINE_JOBS_MAX (else -EINVAL); more are
+ * started, those too many rest after what they carry. -EAGAIN when the system
+ * has no more threads: then it is as many as could be had.
+ */
 #define ENGINE_JOBS_MAX 64
 int engine_set_jobs(struct engine *e, unsigned jobs);
 unsigned engine_get_jobs(const struct engine *e);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Passing an open gate costs two loads; the lock is for who waits. */
+/* Passing an open gate costs one load; the lock is for who waits. */
 #include "sync/gate.h"
-
-#include <limits.h>
 
 void gate_init(struct gate *g)
 {
 	atomic_init(&g->paused, false);
-	atomic_init(&g->jobs, UINT_MAX);
 	atomic_init(&g->released, false);
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->changed, NULL);
@@ -27,14 +24,6 @@ void gate_set_paused(struct gate *g, bool paused)
 	pthread_mutex_unlock(&g->lock);
 }
 
-void gate_set_jobs(struct gate *g, unsigned jobs)
-{
-	pthread_mutex_lock(&g->lock);
-	atomic_store(&g->jobs, jobs);
-	pthread_cond_broadcast(&g->changed);
-	pthread_mutex_unlock(&g->lock);
-}
-
 void gate_release(struct gate *g)
 {
 	pthread_mutex_lock(&g->lock);
@@ -43,25 +32,18 @@ void gate_release(struct gate *g)
 	pthread_mutex_unlock(&g->lock);
 }
 
-static bool is_shut(const struct gate *g, unsigned index)
+bool gate_is_shut(const struct gate *g)
 {
-	return (atomic_load_explicit(&g->paused, memory_order_relaxed) ||
-		atomic_load_explicit(&g->jobs, memory_order_relaxed) <=
-		    index) &&
+	return atomic_load_explicit(&g->paused, memory_order_relaxed) &&
 	       !atomic_load_explicit(&g->released, memory_order_relaxed);
-}
-
-void gate_pass_lane(struct gate *g, unsigned index)
-{
-	if (!is_shut(g, index))
-		return;
-	pthread_mutex_lock(&g->lock);
-	while (is_shut(g, index))
-		pthread_cond_wait(&g->changed, &g->lock);
-	pthread_mutex_unlock(&g->lock);
 }
 
 void gate_pass(struct gate *g)
 {
-	gate_pass_lane(g, 0);
+	if (!gate_is_shut(g))
+		return;
+	pthread_mutex_lock(&g->lock);
+	while (gate_is_shut(g))
+		pthread_cond_wait(&g->changed, &g->lock);
+	pthread_mutex_unlock(&g->lock);
 }

@@ -19,8 +19,8 @@
 struct lanes {
 	struct engine *engine;
 	struct queue *queue;
-	unsigned count;
-	unsigned room;
+	unsigned count; /* started */
+	unsigned max;
 	struct lane lane[];
 };
 
@@ -28,10 +28,11 @@ struct lanes {
 static void show(struct lane *l, const struct work *w)
 {
 	const struct item *first = TAILQ_FIRST(&w->items);
+	bool moves = w->kind == WORK_SMALL || w->kind == WORK_LARGE;
 
 	transfer_begin(&l->engine->transfers, &l->transfer,
 		       first ? dirnode_path(first->dir, first->name) : NULL,
-		       w->count, w->bytes);
+		       w->count, moves ? w->bytes : 0);
 }
 
 static void carry(struct lane *l, struct work *w)
@@ -39,7 +40,6 @@ static void carry(struct lane *l, struct work *w)
 	struct item *i;
 
 	show(l, w);
-
 	switch (w->kind) {
 	case WORK_SMALL:
 		copy_small(l, w);
@@ -86,6 +86,7 @@ static void carry_released(struct lane *l)
 	TAILQ_INIT(&links.items);
 	while ((i = TAILQ_FIRST(&l->released))) {
 		TAILQ_REMOVE(&l->released, i, link);
+		gate_pass(&l->engine->gate);
 		if (engine_is_stopping(l->engine)) {
 			complete_abandoned(l->engine, i);
 			continue;
@@ -116,12 +117,7 @@ static void *lane_main(void *arg)
 	struct item *i;
 
 	pthread_setname_np(pthread_self(), "lane");
-	for (;;) {
-		/* Before work is taken: others wait for what is taken. */
-		gate_pass_lane(&l->engine->gate, l->index);
-		w = queue_pop(l->queue);
-		if (!w)
-			break;
+	while ((w = queue_pop_as(l->queue, l->rank))) {
 		gate_pass(&l->engine->gate);
 		if (engine_is_stopping(l->engine))
 			while ((i = work_take(w)))
@@ -135,40 +131,42 @@ static void *lane_main(void *arg)
 	return NULL;
 }
 
-void lane_start_more(struct lanes *l, unsigned count)
+unsigned lane_set_count(struct lanes *l, unsigned count)
 {
 	pthread_attr_t attr;
 
-	if (count > l->room)
-		count = l->room;
+	if (count > l->max)
+		count = l->max;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	for (; l->count < count; l->count++) {
 		struct lane *lane = &l->lane[l->count];
 
 		lane->engine = l->engine;
-		lane->index = l->count;
+		lane->rank = l->count;
 		lane->queue = l->queue;
 		TAILQ_INIT(&lane->released);
 		if (pthread_create(&lane->thread, &attr, lane_main, lane) != 0)
 			break;
 	}
 	pthread_attr_destroy(&attr);
+	if (count > l->count)
+		count = l->count;
+	queue_set_takers(l->queue, count);
+	return count;
 }
 
 int lane_start(struct engine *e, struct queue *queue, unsigned count,
-	       struct lanes **ret)
+	       unsigned max, struct lanes **ret)
 {
-	unsigned room = count > ENGINE_JOBS_MAX ? count : ENGINE_JOBS_MAX;
-	struct lanes *l = calloc(1, sizeof(*l) + room * sizeof(l->lane[0]));
+	struct lanes *l = calloc(1, sizeof(*l) + max * sizeof(l->lane[0]));
 
 	if (!l)
 		return -ENOMEM;
 	l->engine = e;
 	l->queue = queue;
-	l->room = room;
-	lane_start_more(l, count);
-	if (l->count == 0) {
+	l->max = max;
+	if (lane_set_count(l, count) == 0) {
 		free(l);
 		return -EAGAIN;
 	}

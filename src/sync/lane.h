@@ -24,7 +24,7 @@ struct queue;
 
 struct lane {
 	struct engine *engine;
-	unsigned index;      /* among those of its queue, from 0 */
+	unsigned rank; /* in its queue, from 0: the last ones rest first */
 	struct queue *queue; /* where its work comes from */
 	pthread_t thread;
 	struct manifest_reader *reader; /* made when first needed */
@@ -32,14 +32,15 @@ struct lane {
 	struct transfer transfer;  /* what it carries, for people to see */
 };
 
-/* Starts `count` lanes that take their work from `queue`, with room for
- * ENGINE_JOBS_MAX. 0 or negative errno. */
+/* Starts `count` lanes that take their work from `queue`, with room for `max`,
+ * or as many as can be had. 0, or negative errno when it is none. */
 int lane_start(struct engine *e, struct queue *queue, unsigned count,
-	       struct lanes **ret);
+	       unsigned max, struct lanes **ret);
 
-/* Starts more, until there are `count`, as far as there is room and threads
- * can be had. From one thread at a time. */
-void lane_start_more(struct lanes *l, unsigned count);
+/* Lets `count` of them work: more are started as far as there is room and
+ * threads can be had, others rest. Returns how many it is. From one thread at
+ * a time. */
+unsigned lane_set_count(struct lanes *l, unsigned count);
 
 /* Waits until they ended, which they do once their queue is closed and
  * empty. NULL is let through. */

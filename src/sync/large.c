@@ -91,6 +91,7 @@ static int hash_file(struct large *g, enum side side,
 	while ((r = range_reader_next(reader, &data, &len, &blob)) > 0) {
 		digest_stream_add(g->digest, data, len);
 		blob_unref(blob);
+		gate_pass(&g->engine->gate);
 		if (engine_is_stopping(g->engine)) {
 			r = -ECANCELED;
 			break;
@@ -286,6 +287,20 @@ static int pass_range(struct large *g, struct range_reader *reader,
 	return r < 0 ? failed(g, r, PHASE_WRITE, DESTINATION) : 1;
 }
 
+/* Waits while the execution is paused. That may be long: what is done so far
+ * is made durable first. */
+static int rest(struct large *g, struct range_writer *writer)
+{
+	int r = 0;
+
+	if (!gate_is_shut(&g->engine->gate))
+		return 1;
+	if (g->offset > g->saved_offset)
+		r = checkpoint(g, writer);
+	gate_pass(&g->engine->gate);
+	return r < 0 ? failed(g, r, PHASE_WRITE, DESTINATION) : 1;
+}
+
 static int copy_ranges(struct large *g)
 {
 	unsigned window = range_window(volume_of(g, DESTINATION));
@@ -298,8 +313,9 @@ static int copy_ranges(struct large *g)
 
 	g->saved_ns = clock_now_ns();
 	while (r > 0 && !engine_is_stopping(g->engine)) {
-		gate_pass(&g->engine->gate);
 		r = pass_range(g, reader, writer);
+		if (r > 0)
+			r = rest(g, writer);
 	}
 	range_reader_free(reader);
 	if (r == 0)

@@ -155,10 +155,12 @@ static struct dirnode *revisit(struct engine *e, struct manifest_reader *reader,
 static void revisit_all(struct engine *e, struct manifest_reader *reader,
 			uint64_t execution, struct paths *paths)
 {
-	for (size_t i = 0; i < paths->count; i++)
+	for (size_t i = 0; i < paths->count; i++) {
+		gate_pass(&e->gate);
 		if (!engine_is_stopping(e))
 			paths->node[i] =
 			    revisit(e, reader, execution, paths->path[i]);
+	}
 	for (size_t i = 0; i < paths->count; i++)
 		if (paths->node[i])
 			engine_push_root(e, paths->node[i]);
@@ -288,6 +290,7 @@ void retry_sweep_partials(struct engine *e)
 		atomic_store(&e->phase, ENGINE_RETRYING);
 	for (size_t i = 0; i < s.count; i++) {
 		/* One at a time: two may lie in one directory. */
+		gate_pass(&e->gate);
 		if (!engine_is_stopping(e))
 			remove_orphan(e, reader, s.paths[i], &s.partials[i]);
 		finish_wait(e);

@@ -122,6 +122,7 @@ static int join_destination(struct scanner *s, struct volume_list *page)
 		r = join_page(s, page);
 		if (r < 0 || page->ret_eof)
 			break;
+		gate_pass(&s->engine->gate);
 		if (engine_is_stopping(s->engine))
 			return -ECANCELED;
 		r = next_page(s, DESTINATION, page);
@@ -145,6 +146,7 @@ static int plan_source(struct scanner *s, struct volume_list *page)
 		plan_page(s, page);
 		if (page->ret_eof)
 			break;
+		gate_pass(&s->engine->gate);
 		if (engine_is_stopping(s->engine))
 			return -ECANCELED;
 		r = next_page(s, SOURCE, page);
@@ -191,6 +193,7 @@ static void scan_directory(struct scanner *s, struct dirnode *d,
 {
 	int r = 0;
 
+	gate_pass(&s->engine->gate);
 	s->dir = d;
 	s->met = false;
 	join_reset(s->join);

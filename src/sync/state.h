@@ -64,9 +64,10 @@ struct engine {
 	struct gate gate;
 	_Atomic unsigned jobs; /* lanes; 0: chosen by the round trip */
 	struct transfers transfers;
-	pthread_mutex_t lanes_lock; /* guards the next one; gate.lock and
-				       threads' starts come after it */
-	struct lanes *lanes;        /* of small files, while they may grow */
+	pthread_mutex_t lanes_lock; /* guards the next two; those of the queues
+				       are taken under it */
+	struct lanes *lanes;        /* NULL: not started, or ending */
+	struct lanes *large_lanes;  /* likewise, of `large` */
 
 	/* Ending early. */
 	_Atomic bool cancelled;

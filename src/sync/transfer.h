@@ -3,7 +3,7 @@
  * transfer - what is on its way from side to side at this moment, for people
  * to see: one for each lane that carries something.
  *
- * Thread rule: begin and end from the lane; set_done from it, at any time;
+ * Thread rule: begin, end, set_done and add_done from the lane;
  * transfers_each from any thread. The lock is a leaf.
  */
 #ifndef SYNC_TRANSFER_H
@@ -40,6 +40,11 @@ void transfer_end(struct transfers *ts, struct transfer *t);
 static inline void transfer_set_done(struct transfer *t, uint64_t done_bytes)
 {
 	atomic_store_explicit(&t->done_bytes, done_bytes, memory_order_relaxed);
+}
+
+static inline void transfer_add_done(struct transfer *t, uint64_t bytes)
+{
+	atomic_fetch_add_explicit(&t->done_bytes, bytes, memory_order_relaxed);
 }
 
 /* See engine_each_transfer(). */

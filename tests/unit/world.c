@@ -112,6 +112,8 @@ void world_run(struct world *w, struct world_run *run)
 	    .manifest = open_manifest(w),
 	    .spill_directory = w->state,
 	    .options = &run->options,
+	    .scope = run->scope,
+	    .path = run->path,
 	};
 
 	for (int side = 0; side < SIDES; side++) {
@@ -125,6 +127,8 @@ void world_run(struct world *w, struct world_run *run)
 	}
 	fault_volume_limit_links(setup.volume[DESTINATION], run->link_max);
 	assert_int_equal(engine_new(&setup, &run->engine), 0);
+	if (run->begin)
+		run->begin(run);
 	run->status = engine_run(run->engine);
 	note_end(run, setup.manifest, setup.volume);
 	run->engine = engine_free(run->engine);

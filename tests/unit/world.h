@@ -25,6 +25,11 @@ struct world_run {
 	struct sync_options options;
 	struct fault_rule rule[SIDES][4];
 	uint64_t link_max; /* of the destination */
+	enum engine_scope scope;
+	const char *path; /* with SCOPE_PATH */
+	void (*begin)(
+	    struct world_run *run); /* with `engine`, before it runs */
+	void *user;                 /* the test's own */
 
 	/* While it runs; for FAULT_CALL. */
 	struct engine *engine;
