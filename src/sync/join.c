@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The first MEMORY_MAX entries are in a hash of lists, the rest is in the
+ * The first entries are in a hash of lists, the rest is in the
  * spill, under their names; from both they leave when they are taken. The
  * spill outlives the directory, so that a tree of many large ones makes one
  * file.
@@ -19,9 +19,7 @@
 #include "sync/spill.h"
 #include "volume/volume.h"
 
-/* Entries held in memory: about 400 bytes each, so 2 MiB a scanner. */
-#define MEMORY_MAX 4096
-#define BUCKETS    4096
+#define BUCKETS 4096
 
 struct entry {
 	SLIST_ENTRY(entry) link;
@@ -35,6 +33,7 @@ SLIST_HEAD(entry_list, entry);
 struct join {
 	struct entry_list bucket[BUCKETS];
 	size_t in_memory; /* added to the buckets since the reset */
+	size_t memory_max;
 	uint64_t left;
 	const char *spill_directory;
 	struct spill *spill; /* made when first needed */
@@ -44,12 +43,14 @@ struct join {
 	char last[VOLUME_NAME_MAX + 1]; /* taken from the spill; "": none */
 };
 
-struct join *join_new(const char *spill_directory)
+struct join *join_new(const char *spill_directory, size_t memory_max)
 {
 	struct join *j = calloc(1, sizeof(*j));
 
-	if (j)
-		j->spill_directory = spill_directory;
+	if (!j)
+		return NULL;
+	j->spill_directory = spill_directory;
+	j->memory_max = memory_max;
 	return j;
 }
 
@@ -163,7 +164,7 @@ int join_add(struct join *j, struct volume_entry *entry)
 		old->attr = entry->attr;
 		return 0;
 	}
-	if (j->in_memory < MEMORY_MAX)
+	if (j->in_memory < j->memory_max)
 		r = add_in_memory(j, entry);
 	else
 		r = add_spilled(j, entry);

@@ -21,8 +21,9 @@
 struct join;
 struct volume_entry;
 
-/* `spill_directory` (borrowed) is used when a directory is large. */
-struct join *join_new(const char *spill_directory);
+/* `spill_directory` (borrowed) is used when a directory is large: for what is
+ * beyond `memory_max` entries. */
+struct join *join_new(const char *spill_directory, size_t memory_max);
 struct join *join_free(struct join *j);
 
 /* Forgets everything, for the next directory. */

@@ -23,6 +23,10 @@
 #include "sync/scanner.h"
 #include "sync/withdraw.h"
 
+/* Entries of a directory held in memory: about 400 bytes each, so 2 MiB a
+ * scanner. */
+#define JOIN_MEMORY 4096
+
 /* Directories listed in one request. */
 #define GROUP 8
 
@@ -310,7 +314,7 @@ static int scanner_start(struct scanner *s, struct engine *e)
 {
 	s->engine = e;
 	s->reader = manifest_reader_new(e->manifest);
-	s->join = join_new(e->spill_directory);
+	s->join = join_new(e->spill_directory, JOIN_MEMORY);
 	if (s->reader && s->join &&
 	    pthread_create(&s->thread, NULL, scanner_main, s) == 0)
 		return 0;

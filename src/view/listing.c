@@ -423,7 +423,7 @@ static bool try_to_answer(struct read_op *op)
 	int r;
 
 	if (!lister || request_is_claimed(&op->request)) {
-		request_fail(&op->request, -EBADF);
+		request_fail(&op->request, -EIO);
 		lister_drop(lister);
 		return true;
 	}
@@ -699,9 +699,10 @@ struct listings *listings_free(struct listings *all)
 
 	if (!all)
 		return NULL;
-	workers_free(all->workers);
+	/* Then no work begins anything new, and nobody waits for it. */
 	while ((l = LIST_FIRST(&all->open)))
 		listing_close(l);
+	workers_free(all->workers);
 	pthread_mutex_destroy(&all->lock);
 	free(all);
 	return NULL;

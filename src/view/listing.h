@@ -20,8 +20,11 @@ struct view;
 /* What the open directories of a view share. */
 int listings_new(struct view *v, struct listings **ret);
 
-/* Frees what the kernel did not release, too. The view's calls must have
- * ended, and its requests been freed: nodes and volumes are there still. */
+/*
+ * Ends open directories that the kernel did not release: who waits for entries
+ * gets EIO. No more operations come. Calls may be in flight, of volumes that
+ * are cancelled; the view's requests, health and nodes are freed after this.
+ */
 struct listings *listings_free(struct listings *all);
 
 #endif

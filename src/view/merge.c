@@ -34,6 +34,10 @@
 #include "view/resolve.h"
 #include "volume/volume.h"
 
+/* Entries held in memory: some 250 bytes each, as much as a spill has for its
+ * cache. */
+#define JOIN_MEMORY 32768
+
 enum phase { HOLD, STREAM, LEFT, DONE };
 
 struct merge {
@@ -66,7 +70,7 @@ int merge_new(const struct merge_setup *setup, struct merge **ret)
 	m->streamed = setup->present[SOURCE] ? SOURCE : DESTINATION;
 	if (setup->present[SOURCE] && setup->present[DESTINATION]) {
 		m->phase = HOLD;
-		m->join = join_new(setup->spill_directory);
+		m->join = join_new(setup->spill_directory, JOIN_MEMORY);
 		if (!m->join) {
 			merge_free(m);
 			return -ENOMEM;

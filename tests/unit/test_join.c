@@ -34,7 +34,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	tree_scratch("test_join", f->directory, sizeof(f->directory));
-	f->join = join_new(f->directory);
+	f->join = join_new(f->directory, 4096);
 	f->dir = dirnode_new(NULL, "", handle_new("s", 1), handle_new("d", 1));
 	*state = f;
 	return f->join && f->dir ? links_new(f->directory, &f->links) : -1;

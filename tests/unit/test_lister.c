@@ -29,7 +29,7 @@
 
 /* Names of a large directory: many pages of a local directory (some 2,000
  * entries each), several times what a lister keeps ahead, and more than a
- * join and a roster hold in memory. */
+ * roster holds in memory. */
 #define LARGE 30000
 
 struct fixture {

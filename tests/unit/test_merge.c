@@ -33,7 +33,7 @@ enum row { NO_ROW, HOLDS, OLDER, FAILED, ROWS };
 #define NAMES (HAS * HAS * ROWS)
 
 /* More than a join holds in memory. */
-#define MANY 10000
+#define MANY 50000
 
 struct result {
 	char name[256];
