@@ -70,6 +70,16 @@ const char *human_seconds(int64_t s, char text[HUMAN_SIZE])
 	return text;
 }
 
+const char *human_duration(int64_t ns, char text[HUMAN_SIZE])
+{
+	int64_t tenths = ns > 0 ? ns / (NS_PER_S / 10) : 0;
+
+	if (tenths >= 100)
+		return human_seconds(tenths / 10, text);
+	snprintf(text, HUMAN_SIZE, "%.1f s", (double)tenths / 10);
+	return text;
+}
+
 const char *human_time(int64_t wall_ns, char text[HUMAN_SIZE])
 {
 	struct timespec ts = clock_split_ns(wall_ns);

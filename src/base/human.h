@@ -28,6 +28,9 @@ const char *human_percent(double share, char text[HUMAN_SIZE]);
 /* Seconds as "2:03" or "1:02:03", whole hours however many. */
 const char *human_seconds(int64_t s, char text[HUMAN_SIZE]);
 
+/* How long something took: below 10 s as "1.2 s", else as above. */
+const char *human_duration(int64_t ns, char text[HUMAN_SIZE]);
+
 /* Wall clock nanoseconds as "2026-11-23 12:03:17 UTC". */
 const char *human_time(int64_t wall_ns, char text[HUMAN_SIZE]);
 

@@ -119,7 +119,7 @@ static void put_state(const struct page *g)
 	const char *state = snapshot_state_name(s->state);
 
 	fprintf(g->f, "<span class=\"pill %s\" id=\"state\">%s</span>",
-		mood(g->picture), state);
+		s->state == SNAPSHOT_IDLE ? "quiet" : mood(g->picture), state);
 	if (s->ended && !picture_is_running(g->picture))
 		fprintf(g->f,
 			"\n<span class=\"pill %s\" id=\"result\">last result: "
@@ -222,12 +222,11 @@ static void put_tiles(const struct page *g)
 	put_amounts(g->f, s);
 	put_rates(g->f, s, running);
 	snprintf(b, sizeof(b), "%u lanes", s->jobs);
-	put_tile(g->f, "Elapsed", human_seconds(s->elapsed_ns / NS_PER_S, a),
+	put_tile(g->f, "Elapsed", human_duration(s->elapsed_ns, a),
 		 s->jobs ? b : NULL);
 	if (running)
 		put_tile(g->f, "Time left",
-			 s->eta_ns < 0 ? "-:--"
-				       : human_seconds(s->eta_ns / NS_PER_S, a),
+			 s->eta_ns < 0 ? "-:--" : human_duration(s->eta_ns, a),
 			 s->eta_ns < 0 ? "cannot be told yet" : NULL);
 	else
 		put_tile(g->f, "Next run",
@@ -307,8 +306,8 @@ static void put_error_count(const struct page *g)
 
 	fprintf(g->f,
 		"<span id=\"error-count\" data-value=\"%" PRIu64
-		"\">%s</span> entries",
-		all, human_count(all, text));
+		"\">%s</span> %s",
+		all, human_count(all, text), all == 1 ? "entry" : "entries");
 	if (p->errors_left_out)
 		fprintf(g->f, ", the first %zu are shown", p->error_count);
 }
@@ -407,21 +406,15 @@ static const char *status_mood(const char *status)
 	return !strcmp(status, "RUNNING") ? "busy" : "warn";
 }
 
-static void put_execution(FILE *f, const struct picture_execution *x)
+/* What is known of it only when it has ended. */
+static void put_outcome(FILE *f, const struct picture_execution *x)
 {
 	json_t *summary = json_loads(x->summary, 0, NULL);
 	uint64_t bytes = number_of(summary, "BytesTransferred");
-	int64_t ns = x->ended_ns ? x->ended_ns - x->started_ns : 0;
+	int64_t ns = x->ended_ns - x->started_ns;
 	char text[HUMAN_SIZE];
 
-	fprintf(f,
-		"<tr><td class=\"number\">%" PRIu64 "</td>"
-		"<td class=\"word\">%s</td><td class=\"word\">"
-		"<span class=\"pill %s\">",
-		x->id, human_time(x->started_ns, text), status_mood(x->status));
-	put_text(f, x->status);
-	fprintf(f, "</span></td><td class=\"number\">%s</td>",
-		x->ended_ns ? human_seconds(ns / NS_PER_S, text) : "");
+	fprintf(f, "<td class=\"number\">%s</td>", human_duration(ns, text));
 	fprintf(f, "<td class=\"number\">%s</td>",
 		human_count(number_of(summary, "FilesTransferred"), text));
 	fprintf(f, "<td class=\"number\">%s</td>",
@@ -429,16 +422,33 @@ static void put_execution(FILE *f, const struct picture_execution *x)
 	fprintf(f, "<td class=\"number\">%s/s</td>",
 		human_bytes(ns > 0 ? (double)bytes * NS_PER_S / (double)ns : 0,
 			    text));
-	fprintf(f, "<td class=\"number\">%s</td></tr>\n",
+	fprintf(f, "<td class=\"number\">%s</td>",
 		human_count(number_of(summary, "FilesFailed"), text));
 	json_decref(summary);
 }
 
+static void put_execution(FILE *f, const struct picture_execution *x)
+{
+	char text[HUMAN_SIZE];
+
+	fprintf(f,
+		"<tr><td>%" PRIu64 "</td><td class=\"word\">%s</td>"
+		"<td class=\"word\"><span class=\"pill %s\">",
+		x->id, human_time(x->started_ns, text), status_mood(x->status));
+	put_text(f, x->status);
+	fputs("</span></td>", f);
+	if (x->ended_ns)
+		put_outcome(f, x);
+	else
+		fputs("<td colspan=\"5\"></td>", f);
+	fputs("</tr>\n", f);
+}
+
 static void put_history(const struct page *g)
 {
-	static const char *const heads[] = {"#Execution", "Start",   "Status",
-					    "#Duration",  "#Files",  "#Data",
-					    "#Rate",      "#Errors", NULL};
+	static const char *const heads[] = {"Execution", "Start",   "Status",
+					    "#Duration", "#Files",  "#Data",
+					    "#Rate",     "#Errors", NULL};
 	const struct picture *p = g->picture;
 
 	if (p->execution_count == 0) {

@@ -113,14 +113,18 @@ static void draw_grid(FILE *f, const struct plot *p, double step)
 static void draw_times(FILE *f, const struct curve *c)
 {
 	static const char *const anchors[] = {"start", "middle", "end"};
-	char text[HUMAN_SIZE];
+	char text[HUMAN_SIZE] = "0";
 
-	for (int i = 0; i <= 2; i++)
+	for (int i = 0; i <= 2; i++) {
+		if (i > 0)
+			human_duration((int64_t)(c->most_s * i / 2 * NS_PER_S),
+				       text);
 		fprintf(f,
-			"<text x=\"%d\" y=\"%d\" "
-			"text-anchor=\"%s\">%s</text>\n",
+			"<text x=\"%d\" y=\"%d\" text-anchor=\"%s\">%s"
+			"</text>\n",
 			LEFT + i * PLOT_WIDTH / 2, HEIGHT - 6, anchors[i],
-			human_seconds((int64_t)(c->most_s * i / 2), text));
+			text);
+	}
 }
 
 /* From the axis to the first point it is level: that is what the first rate

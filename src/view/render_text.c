@@ -93,13 +93,11 @@ static void put_times(FILE *f, const struct picture *p)
 	char text[HUMAN_SIZE];
 
 	put_line(f, "Started", "%s", human_time(s->started_ns, text));
-	put_line(f, "Elapsed", "%s",
-		 human_seconds(s->elapsed_ns / NS_PER_S, text));
+	put_line(f, "Elapsed", "%s", human_duration(s->elapsed_ns, text));
 	if (picture_is_running(p))
 		put_line(f, "ETA", "%s",
-			 s->eta_ns < 0
-			     ? "-:--"
-			     : human_seconds(s->eta_ns / NS_PER_S, text));
+			 s->eta_ns < 0 ? "-:--"
+				       : human_duration(s->eta_ns, text));
 }
 
 static void put_results(FILE *f, const struct snapshot *s)

@@ -342,7 +342,7 @@ static void test_status(void **state)
 	assert_line(text, "Files        150 of 600");
 	assert_line(text, "Bytes        30.0 MiB of 120.0 MiB");
 	assert_line(text, "Rates        7.5 MiB/s, 38 files/s, 500 entries/s");
-	assert_line(text, "Elapsed      0:04");
+	assert_line(text, "Elapsed      4.0 s");
 	assert_line(text, "ETA          1:23");
 	assert_line(text, "Last result  execution 2: ERROR, "
 			  "2026-11-23 12:01:57 UTC");

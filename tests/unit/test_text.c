@@ -69,6 +69,13 @@ static void test_times(void **state)
 	assert_string_equal(human_seconds(123, t), "2:03");
 	assert_string_equal(human_seconds(3723, t), "1:02:03");
 	assert_string_equal(human_seconds(-5, t), "0:00");
+	assert_string_equal(human_duration(0, t), "0.0 s");
+	assert_string_equal(human_duration(1999 * NS_PER_MS, t), "1.9 s");
+	assert_string_equal(human_duration(9999 * NS_PER_MS, t), "9.9 s");
+	assert_string_equal(human_duration(10 * NS_PER_S, t), "0:10");
+	assert_string_equal(human_duration(123 * NS_PER_S, t), "2:03");
+	assert_string_equal(human_duration(3723 * NS_PER_S, t), "1:02:03");
+	assert_string_equal(human_duration(-5, t), "0.0 s");
 	assert_string_equal(human_time(1795435397 * NS_PER_S, t),
 			    "2026-11-23 12:03:17 UTC");
 }
