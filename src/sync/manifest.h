@@ -160,7 +160,8 @@ int manifest_open_read(const char *directory, struct manifest **ret,
  * Lets `committed` be called on the writer's thread for each row that was put
  * or dropped, once that is committed and readers see it; it must not block
  * or call the manifest. `name` "" is the directory's own row. For a tree that
- * is dropped it is called for its root only. NULL: for nothing.
+ * is dropped it is called for its root only. NULL: for nothing; on return the
+ * one before is not called any more.
  */
 typedef void manifest_watch(void *user, uint64_t directory, const char *name);
 void manifest_set_watch(struct manifest *m, manifest_watch *committed,

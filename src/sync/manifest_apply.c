@@ -25,6 +25,7 @@ enum statement {
 	DROP_ROW,
 	DROP_PARTIAL,
 	FIND_DIRECTORY,
+	FIND_LINKS,
 	DROP_LINKS,
 	DROP_TREE_ROWS,
 	DROP_TREE_PARTIALS,
@@ -62,6 +63,8 @@ static const char *const statements[STATEMENTS] = {
     [DROP_PARTIAL] = "DELETE FROM partial WHERE directory = ?1 AND name = ?2",
     [FIND_DIRECTORY] = "SELECT id FROM directory"
 		       " WHERE parent = ?1 AND name = ?2",
+    [FIND_LINKS] = "SELECT directory, name FROM entry"
+		   " WHERE destination_fileid = ?1 AND nlink > 1",
     [DROP_LINKS] = "DELETE FROM entry WHERE destination_fileid = ?1"
 		   " AND nlink > 1",
     [DROP_TREE_ROWS] = TREE "DELETE FROM entry"
@@ -82,6 +85,7 @@ static const char *const statements[STATEMENTS] = {
 struct manifest_apply {
 	struct sqlite3 *db; /* borrowed */
 	struct sqlite3_stmt *stmt[STATEMENTS];
+	struct manifest_changes *changes; /* of the transaction under way */
 };
 
 struct manifest_apply *manifest_apply_free(struct manifest_apply *a)
@@ -172,6 +176,8 @@ static int drop_below(struct manifest_apply *a,
 	if (r <= 0)
 		return r;
 
+	a->changes->trees = true;
+
 	/* Directories last: they are what the tree is found by. */
 	r = 0;
 	for (int i = DROP_TREE_ROWS; r == 0 && i <= DROP_TREE_DIRECTORIES;
@@ -237,6 +243,49 @@ static int end_execution(struct manifest_apply *a,
 	return run(a, END_EXECUTION);
 }
 
+/* Notes the row on which FIND_LINKS stands. */
+static int note_unlinked(struct manifest_apply *a)
+{
+	struct sqlite3_stmt *stmt = a->stmt[FIND_LINKS];
+	struct manifest_item *item =
+	    calloc(1, sizeof(*item) + MANIFEST_NAME_MAX + 1);
+	char *name;
+	int r;
+
+	if (!item)
+		return -ENOMEM;
+	name = (char *)item->room;
+	item->kind = ITEM_DROP;
+	item->name = name;
+	r = manifest_read_id(stmt, 0, &item->directory);
+	if (r == 0)
+		r = manifest_read_name(stmt, 1, name);
+	if (r < 0)
+		free(item);
+	else
+		STAILQ_INSERT_TAIL(&a->changes->unlinked, item, link);
+	return r;
+}
+
+/* Which rows they are can only be told before they are gone. */
+static int drop_links(struct manifest_apply *a,
+		      const struct manifest_item *item)
+{
+	struct sqlite3_stmt *stmt = a->stmt[FIND_LINKS];
+	int step, r = 0;
+
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)item->directory);
+	while (r == 0 && (step = sqlite3_step(stmt)) != SQLITE_DONE)
+		r = step == SQLITE_ROW ? note_unlinked(a)
+				       : manifest_db_errno(a->db);
+	sqlite3_reset(stmt);
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(a->stmt[DROP_LINKS], 1,
+			   (sqlite3_int64)item->directory);
+	return run(a, DROP_LINKS);
+}
+
 /* Constraint errors are -EUCLEAN like damage: checks before the queue keep
  * wrong rows out, so what still violates one contradicts the database. */
 static int apply_one(struct manifest_apply *a, const struct manifest_item *item)
@@ -251,9 +300,7 @@ static int apply_one(struct manifest_apply *a, const struct manifest_item *item)
 	case ITEM_DROP:
 		return run_keyed(a, DROP_ROW, item);
 	case ITEM_DROP_LINKS:
-		sqlite3_bind_int64(a->stmt[DROP_LINKS], 1,
-				   (sqlite3_int64)item->directory);
-		return run(a, DROP_LINKS);
+		return drop_links(a, item);
 	case ITEM_DROP_TREE:
 		return drop_tree(a, item);
 	case ITEM_DROP_PARTIAL:
@@ -281,10 +328,11 @@ static int apply_all(struct manifest_apply *a,
 }
 
 int manifest_apply(struct manifest_apply *a, const struct manifest_items *items,
-		   bool durable)
+		   bool durable, struct manifest_changes *changes)
 {
 	int r = 0;
 
+	a->changes = changes;
 	/* Cannot be changed inside a transaction. */
 	if (durable)
 		r = manifest_db_exec(a->db, "PRAGMA synchronous=FULL");

@@ -181,10 +181,18 @@ struct manifest_apply;
 int manifest_apply_new(struct sqlite3 *db, struct manifest_apply **ret);
 struct manifest_apply *manifest_apply_free(struct manifest_apply *a);
 
+/* What a transaction changed beyond what its items say. */
+struct manifest_changes {
+	bool trees;                     /* directories were dropped */
+	struct manifest_items unlinked; /* ITEM_DROP for each row that an
+					   ITEM_DROP_LINKS dropped; the
+					   caller's to free, in any case */
+};
+
 /* Carries out all items in one transaction: all are committed, or none.
- * `durable`: on the disk when this returns. */
+ * `durable`: on the disk when this returns. `changes` begins empty. */
 int manifest_apply(struct manifest_apply *a, const struct manifest_items *items,
-		   bool durable);
+		   bool durable, struct manifest_changes *changes);
 
 /* --- manifest_writer.c --- */
 

@@ -78,7 +78,7 @@ struct manifest_writer {
 	uint64_t next_execution;
 	struct bucket uncommitted[BUCKETS];
 
-	_Atomic uint64_t epoch; /* trees dropped by commits so far */
+	_Atomic uint64_t epoch; /* commits so far that dropped a tree */
 
 	pthread_mutex_t watch_lock; /* guards the next two, and is held while
 				       the watch is called; a leaf */
@@ -143,20 +143,30 @@ static void finish_batch(struct manifest_writer *w,
 	pthread_cond_broadcast(&w->done);
 }
 
-/* A committed batch, told to who watches. */
-static void tell_watch(struct manifest_writer *w,
-		       const struct manifest_items *batch)
+static void tell_items(struct manifest_writer *w,
+		       const struct manifest_items *items)
 {
 	const struct manifest_item *item;
 
-	pthread_mutex_lock(&w->watch_lock);
-	STAILQ_FOREACH(item, batch, link) {
-		if (item->kind == ITEM_DROP_TREE)
-			atomic_fetch_add(&w->epoch, 1);
-		if (w->watch &&
-		    (item->kind == ITEM_ROW || item->kind == ITEM_DROP ||
-		     item->kind == ITEM_DROP_TREE))
+	STAILQ_FOREACH(item, items, link)
+		if (item->kind == ITEM_ROW || item->kind == ITEM_DROP ||
+		    item->kind == ITEM_DROP_TREE)
 			w->watch(w->watch_user, item->directory, item->name);
+}
+
+/* A committed batch, told to who watches. */
+static void tell_watch(struct manifest_writer *w,
+		       const struct manifest_items *batch,
+		       const struct manifest_changes *changes)
+{
+	/* Not before the commit: who took the epoch then and found an id that
+	 * is about to go would keep it for good. */
+	if (changes->trees)
+		atomic_fetch_add(&w->epoch, 1);
+	pthread_mutex_lock(&w->watch_lock);
+	if (w->watch) {
+		tell_items(w, batch);
+		tell_items(w, &changes->unlinked);
 	}
 	pthread_mutex_unlock(&w->watch_lock);
 }
@@ -164,6 +174,8 @@ static void tell_watch(struct manifest_writer *w,
 static void write_batch(struct manifest_writer *w)
 {
 	struct manifest_items batch = STAILQ_HEAD_INITIALIZER(batch);
+	struct manifest_changes changes = {
+	    .unlinked = STAILQ_HEAD_INITIALIZER(changes.unlinked)};
 	size_t count = w->queued_items;
 	size_t bytes = w->queued_bytes;
 	bool durable = w->durable;
@@ -176,9 +188,10 @@ static void write_batch(struct manifest_writer *w)
 
 	pthread_mutex_unlock(&w->lock);
 	if (r == 0)
-		r = manifest_apply(w->apply, &batch, durable);
+		r = manifest_apply(w->apply, &batch, durable, &changes);
 	if (r == 0)
-		tell_watch(w, &batch);
+		tell_watch(w, &batch, &changes);
+	free_items(&changes.unlinked);
 	pthread_mutex_lock(&w->lock);
 
 	w->error = r;

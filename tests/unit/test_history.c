@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <ftw.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -170,6 +171,80 @@ static void test_watch(void **state)
 	assert_int_equal(s.calls, 3);
 }
 
+static void post(void *user, uint64_t directory, const char *name)
+{
+	(void)directory;
+	(void)name;
+	sem_post(user);
+}
+
+/* Nobody flushes: once the watch is called, a reader sees the row. */
+static void test_watch_comes_after_commit(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest_row got, row = sample(MANIFEST_ROOT, "a");
+	sem_t called;
+
+	sem_init(&called, 0, 0);
+	manifest_set_watch(f->m, post, &called);
+	for (unsigned i = 1; i <= 3; i++) {
+		row.source.size = i;
+		assert_int_equal(manifest_put(f->m, &row), 0);
+		sem_wait(&called);
+		assert_int_equal(manifest_get(f->r, MANIFEST_ROOT, "a", &got),
+				 1);
+		assert_int_equal(got.source.size, i);
+	}
+	manifest_set_watch(f->m, NULL, NULL);
+	sem_destroy(&called);
+}
+
+/* Which rows a hard link has is only known to the writer. */
+static void test_watch_links(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest_row row = sample(MANIFEST_ROOT, "a");
+	struct seen s = {0};
+
+	row.source.nlink = 2;
+	row.destination_fileid = 9;
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	row.name = "b";
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	row.name = "c";
+	row.destination_fileid = 10;
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	assert_int_equal(manifest_flush(f->m), 0);
+	manifest_set_watch(f->m, see, &s);
+	assert_int_equal(manifest_drop_links(f->m, 9), 0);
+	assert_int_equal(manifest_flush(f->m), 0);
+	assert_string_equal(s.names, "a;b;");
+	assert_int_equal(manifest_get(f->r, MANIFEST_ROOT, "b", &row), 0);
+	assert_int_equal(manifest_get(f->r, MANIFEST_ROOT, "c", &row), 1);
+}
+
+/* A file copied over a directory drops what was recorded below it. */
+static void test_epoch_of_replaced(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest_reader *w = manifest_reader_new(f->m);
+	struct manifest_row row = sample(MANIFEST_ROOT, "d");
+	uint64_t id;
+
+	assert_non_null(w);
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	assert_int_equal(manifest_flush(f->m), 0);
+	assert_int_equal(manifest_get_epoch(f->m), 0);
+	assert_int_equal(manifest_directory(w, MANIFEST_ROOT, "d", "d", &id),
+			 0);
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	assert_int_equal(manifest_flush(f->m), 0);
+	assert_int_equal(manifest_get_epoch(f->m), 1);
+	assert_int_equal(manifest_find_directory(f->r, MANIFEST_ROOT, "d", &id),
+			 0);
+	manifest_reader_free(w);
+}
+
 static void test_epoch(void **state)
 {
 	struct fixture *f = *state;
@@ -244,7 +319,10 @@ int main(void)
 	    T(test_nothing_to_read),
 	    T(test_find_directory),
 	    T(test_watch),
+	    T(test_watch_comes_after_commit),
+	    T(test_watch_links),
 	    T(test_epoch),
+	    T(test_epoch_of_replaced),
 	    T(test_executions),
 	};
 
