@@ -104,3 +104,53 @@ tell_by_mount() {
 		'src:/x y' 'dst:/a,b c' "$BATS_TEST_TMPDIR/m n" --task=t \
 		-o rw,soft,_netdev
 }
+
+# The program itself, by arguments and by a table; $work has source and
+# destination.
+mount_for_real() {
+	local mnt=$work/mnt status=0
+	is_free() { flock -n "$work/state/lock" true; }
+	private_sbin "$work" "$HELPER"
+
+	mount -t fuse.efsbridge -o "destination=$work/destination,state=$work/state" \
+		"$work/source" "$mnt"
+	findmnt -t fuse.efsbridge "$mnt"
+	[ "$(cat "$mnt/here")" = 'of the source' ]
+	[ "$(cat "$mnt/there")" = 'of the destination' ]
+	[ -s "$mnt/.sync/status" ]
+	wait_for 20 test -e "$work/destination/here"
+	umount "$mnt"
+	wait_for 20 is_free
+
+	echo 'for nobody' >"$work/source/later"
+	private_file /etc/fstab <<-TABLE
+		$work/source $mnt fuse.efsbridge destination=$work/destination,state=$work/state,nosync,_netdev,nofail,x-systemd.automount,soft,timeo=50 0 0
+	TABLE
+	mount -a -t fuse.efsbridge
+	findmnt -t fuse.efsbridge "$mnt"
+	[ "$(cat "$mnt/later")" = 'for nobody' ]
+	# A second time there is nothing to do.
+	mount -a -t fuse.efsbridge
+	umount "$mnt"
+	wait_for 20 is_free
+	[ ! -e "$work/destination/later" ]
+
+	mount -t fuse.efsbridge -o "destination=$work/missing,state=$work/state" \
+		"$work/source" "$mnt" 2>"$work/said" || status=$?
+	[ "$status" = 32 ]
+	grep -q "$work/missing: there is no such directory" "$work/said"
+	! findmnt -t fuse.efsbridge "$mnt"
+}
+
+@test "mount(8), a line of fstab, and umount(8)" {
+	need_private
+	if [ ! -w /dev/fuse ]; then
+		[ "${EFSBRIDGE_REQUIRE_ALL:-0}" != 1 ]
+		skip '/dev/fuse is missing'
+	fi
+	export work=$BATS_TEST_TMPDIR/work HELPER EFSBRIDGE
+	mkdir -p "$work"/{source,destination,mnt}
+	echo 'of the source' >"$work/source/here"
+	echo 'of the destination' >"$work/destination/there"
+	in_private mount_for_real
+}
