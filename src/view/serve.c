@@ -19,7 +19,6 @@
 #include "view/serve.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fuse3/fuse_log.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -28,7 +27,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -43,9 +41,10 @@
 #define BACKGROUND 128
 #define CONGESTED  96
 
-/* The longest read, and how far ahead the kernel reads. */
-#define READ_BYTES    (1024 * 1024)
-#define READ_AHEAD_KB 2048
+/* The longest read. How far the kernel reads ahead (128 KiB) is left alone: the
+ * view has more on its way, and the sooner pages are used the more of them are
+ * still in the processor's caches. */
+#define READ_BYTES (1024 * 1024)
 
 /* What the session says of itself, escaped for a list. */
 #define OPTIONS_SIZE 2048
@@ -203,7 +202,6 @@ void serve_init(const struct view_setup *setup, struct fuse_conn_info *conn)
 				  FUSE_CAP_SPLICE_READ);
 	/* The kernel derives the longest read from the longest write. */
 	conn->max_write = READ_BYTES;
-	conn->max_readahead = READ_AHEAD_KB * 1024;
 	conn->max_background = BACKGROUND;
 	conn->congestion_threshold = CONGESTED;
 	(void)setup;
@@ -277,21 +275,6 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Lets the kernel read further ahead; only root may, and others have what the
- * view reads ahead itself. */
-static void read_ahead(dev_t dev)
-{
-	char path[64], text[16];
-	CLEANUP_CLOSE int fd = -1;
-	int n = snprintf(text, sizeof(text), "%d\n", READ_AHEAD_KB);
-
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
-		 major(dev), minor(dev));
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && write(fd, text, (size_t)n) != n)
-		log_debug("%s: %s", path, strerror(errno));
-}
-
 /* Does the mount answer? */
 static void *probe_main(void *arg)
 {
@@ -307,7 +290,6 @@ static void *probe_main(void *arg)
 	pthread_mutex_unlock(&s->lock);
 	if (!ready)
 		return NULL;
-	read_ahead(st.st_dev);
 	if (s->setup->ready)
 		s->setup->ready(s->setup->user);
 	return NULL;
