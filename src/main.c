@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 #include "command.h"
@@ -17,12 +18,25 @@
  * the heap, where their pages stay warm, instead of mapping each anew. */
 #define KEEP_BYTES (64 * 1024 * 1024)
 
+/* As many open files as may be: each file that somebody reads through the
+ * mount from a local directory is one, and so is each directory under way. */
+static void allow_open_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void set_up_process(void)
 {
 	sigset_t set;
 
 	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
 	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+	allow_open_files();
 	signal(SIGPIPE, SIG_IGN);
 	/* For every thread: the main thread waits for them. */
 	sigemptyset(&set);

@@ -556,6 +556,16 @@ setup() {
 	on_each_pair body
 }
 
+@test "a low soft limit of open files is raised" {
+	fresh_pair dir
+	"$MKTREE" --seed 63 --entries 600 "$source_dir"
+	(
+		ulimit -Sn 64
+		run_sync 0 --jobs=64
+	)
+	same_tree "$source_dir" "$destination_dir"
+}
+
 @test "--help and --version" {
 	run -0 "$EFSBRIDGE" --help
 	[[ $output == *sync* ]]
