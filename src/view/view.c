@@ -322,6 +322,8 @@ static void end(struct view *v, bool gone)
 		serve_end(v->serve);
 	if (v->health)
 		health_drain(v->health);
+	/* What it has in work begins nothing new for a request any more. */
+	v->listings = listings_free(v->listings);
 	v->requests = requests_free(v->requests);
 	if (v->serve)
 		serve_unmount(v->serve);
@@ -348,7 +350,6 @@ struct view *view_free(struct view *v)
 		return NULL;
 	if (!v->ended)
 		end(v, false);
-	listings_free(v->listings);
 	dotsync_free(v->dotsync);
 	health_free(v->health);
 	node_table_free(v->nodes);
