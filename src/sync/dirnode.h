@@ -36,14 +36,15 @@ struct dirnode {
 	struct handle
 	    *handle[SIDES];      /* destination NULL: not there (dry run) */
 	struct attr attr[SIDES]; /* as listed; destination: before we began */
-	char *only;   /* the one entry to be visited, a path from here; NULL:
-			 all. Such a node waits alone, so it never gets
-			 into the spill */
-	bool fresh;   /* we made it: nothing on the destination to list */
-	bool shallow; /* visit entries, enter only failed subdirectories */
-	bool again;   /* the run has walked it before: its entries are counted,
-			 and verified if all are */
-	int error;    /* the scan's failure, recorded by the finisher */
+	char *only;       /* the one entry to be visited, a path from here; "":
+			     none, NULL: all. Such a node waits alone, so it never
+			     gets into the spill */
+	bool only_failed; /* roots of a pass: visit failed entries only */
+	bool fresh;       /* we made it: nothing on the destination to list */
+	bool shallow;     /* visit entries, enter only failed subdirectories */
+	bool again; /* the run has walked it before: its entries are counted,
+		       and verified if all are */
+	int error;  /* the scan's failure, recorded by the finisher */
 	enum side error_side;   /* where it came from */
 	bool recorded;          /* the manifest has, or may have, a row of it */
 	_Atomic bool withdrawn; /* which has been taken back */

@@ -16,11 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/log.h"
 #include "sync/finish.h"
 #include "sync/lane.h"
 #include "sync/metadata.h"
+#include "sync/path.h"
 #include "sync/retry.h"
 #include "sync/scan.h"
 #include "sync/state.h"
@@ -69,6 +72,8 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 		      (o->no_times ? 0 : ATTR_SET_MTIME);
 	e->scope = setup->scope;
 	e->path = setup->path;
+	if (e->scope == SCOPE_PATH && !*e->path)
+		e->scope = SCOPE_ALL;
 	gate_init(&e->gate);
 	transfers_init(&e->transfers);
 	pthread_mutex_init(&e->lanes_lock, NULL);
@@ -320,6 +325,26 @@ void engine_push_root(struct engine *e, struct dirnode *d)
 	dirstack_push(e->stack, d);
 }
 
+void engine_say_missing(struct engine *e)
+{
+	CLEANUP_FREE char *text = escape_name(e->path);
+
+	log_error("source %s: there is no such entry: nothing was done for it",
+		  text ? text : "?");
+	atomic_store(&e->missing, true);
+	engine_count(e, COUNT_FAILED, 1);
+}
+
+/* What of the root is visited, see dirnode.only. Asked first, so that no
+ * directories are made on the way to nothing. */
+static char *root_only(struct engine *e)
+{
+	if (path_exists(e, SOURCE, e->path) != 0)
+		return strdup(e->path);
+	engine_say_missing(e);
+	return strdup("");
+}
+
 static int push_root(struct engine *e)
 {
 	struct handle *handle[SIDES];
@@ -341,8 +366,8 @@ static int push_root(struct engine *e)
 	root->parent_id = MANIFEST_ROOT;
 	root->attr[SOURCE] = e->root_attr[SOURCE];
 	root->attr[DESTINATION] = e->root_attr[DESTINATION];
-	if (e->scope == SCOPE_PATH && *e->path) {
-		root->only = strdup(e->path);
+	if (e->scope == SCOPE_PATH) {
+		root->only = root_only(e);
 		if (!root->only) {
 			dirnode_free(root);
 			engine_stop(e, -ENOMEM, SIDES);
@@ -380,6 +405,8 @@ static void run_passes(struct engine *e)
 		retry_failed(e);
 		finish_wait(e);
 	}
+	if (!engine_is_stopping(e) && e->scope == SCOPE_RETRY)
+		retry_forget_gone(e);
 	if (!engine_is_stopping(e) && e->scope == SCOPE_ALL)
 		retry_sweep_partials(e);
 }

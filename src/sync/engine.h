@@ -36,7 +36,13 @@ struct sync_options {
 	unsigned jobs; /* lanes; 0: chosen by the round trip */
 };
 
-/* What of the tree an execution visits. */
+/*
+ * What of the tree an execution visits. Directories above a path that the
+ * destination lacks are made; a path that the source lacks is said to be
+ * missing and makes the run end as ENGINE_FAILURES. A retry takes failed
+ * entries of whichever execution, leaves all others alone, and forgets those
+ * that the source has no more.
+ */
 enum engine_scope {
 	SCOPE_ALL,
 	SCOPE_PATH,  /* one entry and all below it */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * path - from a path in words to a directory on a volume.
+ * path - from a path in words to what is there on a volume.
  *
  * Everything else goes from directory to directory by handles; this is for
  * what the manifest names.
@@ -22,5 +22,9 @@ struct engine;
  */
 struct handle *path_find(struct engine *e, enum side side, const char *path,
 			 struct attr *ret_attr);
+
+/* Whether there is an entry, of any type, under `path`: 1, 0, or a negative
+ * errno when it cannot be told (a lost side stops the run). */
+int path_exists(struct engine *e, enum side side, const char *path);
 
 #endif

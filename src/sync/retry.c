@@ -10,7 +10,8 @@
  * counts as one failure, so that the run does not end as a success.
  *
  * A run that only retries does the same with the failures of all executions
- * before it, as its first visit.
+ * before it, as its first visit. There, and where a run is for one path, a
+ * visit leaves alone what has not failed (dirnode.only_failed).
  */
 #include "sync/retry.h"
 
@@ -32,6 +33,9 @@
  * where more fail, something is wrong that trying again does not mend. */
 #define DIRECTORIES_MAX 10000
 #define REPORTED_MAX    100
+
+/* The most old failures of which the source is asked. */
+#define LEFTOVERS_MAX 10000
 
 struct paths {
 	size_t count;
@@ -128,6 +132,25 @@ static struct dirnode *node_of(struct engine *e, const char *path,
 	return d;
 }
 
+/* What of the directory is visited: no more than the run is for. */
+static int narrow(const struct engine *e, struct dirnode *d)
+{
+	size_t len = strlen(d->path);
+	const char *rest = e->path;
+
+	d->only_failed = e->scope != SCOPE_ALL;
+	if (e->scope != SCOPE_PATH)
+		return 0;
+	if (len > 0) {
+		/* Of what is not above the path, but below, all is wanted. */
+		if (strncmp(rest, d->path, len) != 0 || rest[len] != '/')
+			return 0;
+		rest += len + 1;
+	}
+	d->only = strdup(rest);
+	return d->only ? 0 : -ENOMEM;
+}
+
 /* The root for another visit of `path`, NULL when there is none to be made. */
 static struct dirnode *revisit(struct engine *e, struct manifest_reader *reader,
 			       uint64_t execution, const char *path)
@@ -142,8 +165,12 @@ static struct dirnode *revisit(struct engine *e, struct manifest_reader *reader,
 	if (place.covered)
 		return NULL;
 	d = node_of(e, path, &place, execution != 0);
-	if (!d)
-		engine_count(e, COUNT_FAILED, 1); /* its entries stay failed */
+	if (d && narrow(e, d) < 0)
+		d = dirnode_free(d);
+	/* Its entries stay failed. Of earlier ones retry_forget_gone() knows
+	 * better. */
+	if (!d && execution != 0)
+		engine_count(e, COUNT_FAILED, 1);
 	return d;
 }
 
@@ -166,6 +193,24 @@ static void revisit_all(struct engine *e, struct manifest_reader *reader,
 			engine_push_root(e, paths->node[i]);
 }
 
+/* A visit of the root for its attributes alone, whose times the probe has
+ * changed. */
+static void push_bare_root(struct engine *e)
+{
+	const struct place place = {
+	    .id = MANIFEST_ROOT, .parent_id = MANIFEST_ROOT, .name = ""};
+	struct dirnode *d = node_of(e, "", &place, false);
+
+	if (d)
+		d->only = strdup("");
+	if (d && d->only) {
+		engine_push_root(e, d);
+		return;
+	}
+	dirnode_free(d);
+	engine_stop(e, -ENOMEM, SIDES);
+}
+
 /* Visits the directories with failures of `execution`, 0: of any. */
 static void visit_failed(struct engine *e, uint64_t execution)
 {
@@ -178,9 +223,14 @@ static void visit_failed(struct engine *e, uint64_t execution)
 						   paths);
 	if (r < 0)
 		engine_stop(e, r, SIDES);
+	/* The root comes first where it is one of them. */
+	else if (execution == 0 && (paths->count == 0 || *paths->path[0]))
+		push_bare_root(e);
 	/* With more failures than are tried again the count must stay. */
 	if (r == 0 && paths->count < DIRECTORIES_MAX) {
-		atomic_store(&e->counters.value[COUNT_FAILED], 0);
+		/* What the source lacks has no record and is not tried. */
+		atomic_store(&e->counters.value[COUNT_FAILED],
+			     atomic_load(&e->missing));
 		revisit_all(e, reader, execution, paths);
 	} else if (r == 0 && execution == 0) {
 		log_error("more than %d directories have failed entries: run "
@@ -202,6 +252,73 @@ void retry_failed(struct engine *e)
 void retry_recorded(struct engine *e)
 {
 	visit_failed(e, 0);
+}
+
+/* Failures that are still on record after all was tried. */
+struct leftovers {
+	struct engine *engine;
+	size_t count;
+	struct leftover {
+		uint64_t directory;
+		char *path; /* of the entry */
+	} * list;
+};
+
+static int note_leftover(const char *path, const struct manifest_row *row,
+			 void *user)
+{
+	struct leftovers *l = user;
+	struct leftover *grown;
+
+	/* The root is there, and has been visited. */
+	if (row->execution == l->engine->execution || !*row->name)
+		return 0;
+	if (l->count == LEFTOVERS_MAX) {
+		engine_count(l->engine, COUNT_FAILED, 1);
+		return 0;
+	}
+	grown = reallocarray(l->list, l->count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	l->list = grown;
+	grown[l->count].directory = row->directory;
+	if (asprintf(&grown[l->count].path, "%s%s%s", path, *path ? "/" : "",
+		     row->name) < 0)
+		return -ENOMEM;
+	l->count++;
+	return 0;
+}
+
+static void settle_leftover(struct engine *e, const struct leftover *l)
+{
+	const char *slash = strrchr(l->path, '/');
+
+	if (path_exists(e, SOURCE, l->path) != 0)
+		engine_count(e, COUNT_FAILED, 1);
+	else if (!engine_is_stopping(e))
+		manifest_drop(e->manifest, l->directory,
+			      slash ? slash + 1 : l->path);
+}
+
+void retry_forget_gone(struct engine *e)
+{
+	struct manifest_reader *reader = manifest_reader_new(e->manifest);
+	struct leftovers left = {.engine = e};
+	int r = reader ? manifest_flush(e->manifest) : -ENOMEM;
+
+	if (r == 0)
+		r = manifest_each_failed(reader, 0, SIZE_MAX, note_leftover,
+					 &left);
+	if (r < 0)
+		engine_stop(e, r, SIDES);
+	for (size_t i = 0; i < left.count; i++) {
+		gate_pass(&e->gate);
+		if (!engine_is_stopping(e))
+			settle_leftover(e, &left.list[i]);
+		free(left.list[i].path);
+	}
+	free(left.list);
+	manifest_reader_free(reader);
 }
 
 struct sweep {

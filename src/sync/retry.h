@@ -21,6 +21,11 @@ void retry_failed(struct engine *e);
  * execution: what SCOPE_RETRY begins with. */
 void retry_recorded(struct engine *e);
 
+/* What SCOPE_RETRY ends with: failures of earlier executions that are still on
+ * record. They are dropped where the source has no such entry any more, else
+ * they count as failed. */
+void retry_forget_gone(struct engine *e);
+
 /* Temporary files of large files whose source is gone: removed, with their
  * records. */
 void retry_sweep_partials(struct engine *e);

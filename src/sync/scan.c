@@ -209,11 +209,8 @@ static void scan_directory(struct scanner *s, struct dirnode *d,
 		r = plan_source(s, source);
 		if (r < 0)
 			scan_fail_directory(s, d, r, SOURCE);
-		else if (!d->only)
-			engine_count_once(s->engine, d, COUNT_KEPT,
-					  join_left(s->join));
-		else if (!s->met)
-			scan_miss(s);
+		else
+			scan_look_back(s);
 	}
 	sweep(s);
 	volume_items_done(VOLUME_LIST, source, 1);
@@ -225,38 +222,73 @@ static void wake(struct volume_call *call)
 	sem_post(call->user);
 }
 
-/* First pages of all directories of the group, both sides at the same time. */
+/* The pages to be asked for: those of one side that are to be listed. */
+struct pages {
+	size_t count;
+	struct volume_list items[GROUP];
+	struct volume_list *wanted[GROUP]; /* where they belong */
+};
+
+static void add_page(struct pages *p, struct volume_list *page)
+{
+	p->items[p->count] = *page;
+	p->wanted[p->count++] = page;
+}
+
+static void take_pages(const struct pages *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		*p->wanted[i] = p->items[i];
+}
+
+static void list_both(struct scanner *s, struct pages *source,
+		      struct pages *destination)
+{
+	sem_t done;
+	struct volume_call call = {.verb = VOLUME_LIST,
+				   .items = destination->items,
+				   .count = destination->count,
+				   .done = wake,
+				   .user = &done};
+
+	sem_init(&done, 0, 0);
+	if (call.count > 0)
+		volume_start(s->engine->volume[DESTINATION], &call);
+	if (source->count > 0)
+		volume_run(s->engine->volume[SOURCE], VOLUME_LIST,
+			   source->items, source->count);
+	if (call.count > 0)
+		while (sem_wait(&done) < 0)
+			;
+	sem_destroy(&done);
+	take_pages(source);
+	take_pages(destination);
+}
+
+/* First pages of all directories of the group, both sides at the same time.
+ * The destination's page has no `dir` when there is nothing to list. */
 static void list_group(struct scanner *s, struct dirnode **nodes, int count,
 		       struct volume_list *source,
 		       struct volume_list *destination)
 {
-	struct volume_list *wanted[GROUP], items[GROUP];
-	sem_t done;
-	struct volume_call call = {
-	    .verb = VOLUME_LIST, .items = items, .done = wake, .user = &done};
+	struct pages from = {.count = 0}, to = {.count = 0};
 
 	for (int i = 0; i < count; i++) {
 		const struct dirnode *d = nodes[i];
 
 		source[i] = (struct volume_list){.dir = d->handle[SOURCE]};
 		destination[i] = (struct volume_list){0};
-		if (d->fresh || !d->handle[DESTINATION])
+		if (!d->fresh)
+			destination[i].dir = d->handle[DESTINATION];
+		if (d->only) {
+			scan_look_up(s, d, &source[i], &destination[i]);
 			continue;
-		destination[i].dir = d->handle[DESTINATION];
-		wanted[call.count] = &destination[i];
-		items[call.count++] = destination[i];
+		}
+		add_page(&from, &source[i]);
+		if (destination[i].dir)
+			add_page(&to, &destination[i]);
 	}
-	sem_init(&done, 0, 0);
-	if (call.count > 0)
-		volume_start(s->engine->volume[DESTINATION], &call);
-	volume_run(s->engine->volume[SOURCE], VOLUME_LIST, source,
-		   (size_t)count);
-	if (call.count > 0)
-		while (sem_wait(&done) < 0)
-			;
-	for (size_t i = 0; i < call.count; i++)
-		*wanted[i] = items[i];
-	sem_destroy(&done);
+	list_both(s, &from, &to);
 }
 
 static void scan_group(struct scanner *s, struct dirnode **nodes, int count)

@@ -16,7 +16,6 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
-#include "base/log.h"
 #include "sync/adopt.h"
 #include "sync/complete.h"
 #include "sync/metadata.h"
@@ -326,34 +325,6 @@ static void fail_entry(struct scanner *s, const struct volume_entry *entry)
 					SOURCE);
 }
 
-/* Is the entry what the directory is visited for? Without `only` all are. */
-static bool is_wanted(struct scanner *s, const struct volume_entry *entry)
-{
-	const char *only = s->dir->only;
-	size_t len = only ? strcspn(only, "/") : 0;
-
-	if (!only)
-		return true;
-	if (strlen(entry->name) != len || strncmp(entry->name, only, len))
-		return false;
-	/* Nothing lies below what is no directory. */
-	if (only[len] == '/' && entry->attr_result == 0 &&
-	    entry->attr.type != ENTRY_DIRECTORY)
-		return false;
-	s->met = true;
-	return true;
-}
-
-void scan_miss(struct scanner *s)
-{
-	CLEANUP_FREE char *path = dirnode_path(s->dir, s->dir->only);
-	CLEANUP_FREE char *text = path ? escape_name(path) : NULL;
-
-	log_error("source %s: there is no such entry: nothing was done for it",
-		  text ? text : "?");
-	engine_count(s->engine, COUNT_FAILED, 1);
-}
-
 void scan_entry(struct scanner *s, struct volume_entry *entry)
 {
 	struct engine *e = s->engine;
@@ -365,8 +336,12 @@ void scan_entry(struct scanner *s, struct volume_entry *entry)
 		s->sub_count = 0;
 		return;
 	}
-	if (!is_wanted(s, entry))
+	r = scan_is_wanted(s, entry);
+	if (r <= 0) {
+		if (r < 0)
+			engine_stop(e, r, SIDES);
 		return;
+	}
 	engine_count_once(e, s->dir, COUNT_LISTED, 1);
 	if (entry->attr_result == 0 && entry->attr.type == ENTRY_DIRECTORY)
 		engine_count_once(e, s->dir, COUNT_DIRECTORIES, 1);

@@ -38,8 +38,17 @@ struct scanner {
  * page, and then go to scan_enter(). */
 void scan_entry(struct scanner *s, struct volume_entry *entry);
 
-/* The one entry that is wanted was not met. */
-void scan_miss(struct scanner *s);
+/* Instead of listing: the pages of a directory of which one entry is wanted,
+ * with that entry, where there is one. No destination: see scan_group(). */
+void scan_look_up(struct scanner *s, const struct dirnode *d,
+		  struct volume_list *source, struct volume_list *destination);
+
+/* Is the entry what the directory is visited for? 1, 0, or negative errno. */
+int scan_is_wanted(struct scanner *s, const struct volume_entry *entry);
+
+/* All that was wanted of the directory at hand has been planned: says so when
+ * that was one entry and there is none. */
+void scan_look_back(struct scanner *s);
 
 /* Hands out all work that is being filled. */
 void scan_flush(struct scanner *s);

@@ -60,7 +60,8 @@ struct engine {
 
 	/* What is visited, and who may begin something. */
 	enum engine_scope scope;
-	const char *path; /* with SCOPE_PATH */
+	const char *path;     /* with SCOPE_PATH */
+	_Atomic bool missing; /* the source lacks it */
 	struct gate gate;
 	_Atomic unsigned jobs; /* lanes; 0: chosen by the round trip */
 	struct transfers transfers;
@@ -124,6 +125,9 @@ static inline void engine_count_once(struct engine *e, const struct dirnode *d,
 	if (!d->again)
 		counters_add(&e->counters, which, n);
 }
+
+/* The source has nothing under the path that the execution is for. */
+void engine_say_missing(struct engine *e);
 
 /* Puts the root of a pass on the stack. */
 void engine_push_root(struct engine *e, struct dirnode *d);
