@@ -51,14 +51,19 @@ int requests_new(struct requests **ret)
 	return 0;
 }
 
-struct requests *requests_free(struct requests *rs)
+void requests_drain(struct requests *rs)
 {
-	if (!rs)
-		return NULL;
 	pthread_mutex_lock(&rs->lock);
 	while (rs->live > 0)
 		pthread_cond_wait(&rs->gone, &rs->lock);
 	pthread_mutex_unlock(&rs->lock);
+}
+
+struct requests *requests_free(struct requests *rs)
+{
+	if (!rs)
+		return NULL;
+	requests_drain(rs);
 	pthread_cond_destroy(&rs->gone);
 	pthread_mutex_destroy(&rs->lock);
 	free(rs);

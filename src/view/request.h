@@ -41,6 +41,8 @@ struct request {
 int requests_new(struct requests **ret);
 
 /* Waits until all requests are answered and freed: their calls must end. */
+void requests_drain(struct requests *rs);
+/* The timer, which looks after them, has ended. */
 struct requests *requests_free(struct requests *rs);
 
 /* Answers those whose time is over with EIO: the timer's business. */

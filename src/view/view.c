@@ -324,7 +324,8 @@ static void end(struct view *v, bool gone)
 		health_drain(v->health);
 	/* What it has in work begins nothing new for a request any more. */
 	v->listings = listings_free(v->listings);
-	v->requests = requests_free(v->requests);
+	if (v->requests)
+		requests_drain(v->requests);
 	if (v->serve)
 		serve_unmount(v->serve);
 	v->ended = true;
@@ -352,6 +353,7 @@ struct view *view_free(struct view *v)
 		end(v, false);
 	dotsync_free(v->dotsync);
 	health_free(v->health);
+	requests_free(v->requests);
 	node_table_free(v->nodes);
 	readers_free(v->readers);
 	serve_free(v->serve);
