@@ -47,6 +47,7 @@
 
 struct attr;
 struct dotsync;
+struct files;
 struct health;
 struct listings;
 struct manifest_reader;
@@ -69,6 +70,7 @@ struct view {
 	struct listings *listings;    /* open directories */
 	struct readers *readers;   /* of the manifest, for whoever needs one */
 	struct requests *requests; /* those that wait, for timer and end */
+	struct files *files;
 	struct readahead_pool readahead;
 	bool ended;          /* nothing is mounted or under way any more */
 	uint64_t generation; /* tells this mount's node ids from others' */
@@ -112,7 +114,11 @@ void listing_read_plus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		       struct fuse_file_info *fi);
 void listing_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 
-/* file.c */
+/* file.c: first the open files of a view. files_free() closes those that are
+ * open still, when nothing else is under way, by calls that health_drain()
+ * waits for. */
+int files_new(struct files **ret);
+struct files *files_free(struct files *files);
 void file_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void file_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	       struct fuse_file_info *fi);

@@ -18,7 +18,8 @@
  * them again, unless the mount is soft or nobody has the file open any more.
  *
  * Fetches, reads and the calls that open and close each hold the file, and it
- * goes with the last of them.
+ * goes with the last of them. What is open still when the view ends is closed
+ * by it: then the kernel tells nobody any more.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +48,7 @@ enum failover {
 STAILQ_HEAD(fetches, readahead_fetch);
 
 struct file {
+	LIST_ENTRY(file) link; /* while it is open */
 	struct view *view;
 	struct node *node; /* held, and open */
 	enum side origin;
@@ -74,6 +76,11 @@ struct file {
 	struct volume_call lookup_call;
 	struct handle *lookup_directory;
 	uint64_t lookup_fileid; /* what it has to find */
+};
+
+struct files {
+	pthread_mutex_t lock; /* guards the list; leaf */
+	LIST_HEAD(, file) open;
 };
 
 /* open(2) under way. */
@@ -457,13 +464,21 @@ static int file_new(struct view *v, struct node *node, struct resolved *r,
 	pthread_mutex_init(&f->lock, NULL);
 	STAILQ_INIT(&f->stale);
 	STAILQ_INIT(&f->lost);
+	pthread_mutex_lock(&v->files->lock);
+	LIST_INSERT_HEAD(&v->files->open, f, link);
+	pthread_mutex_unlock(&v->files->lock);
 	*ret = f;
 	return 0;
 }
 
-/* The kernel has let go of it. */
+/* Nobody has it open any more. */
 static void file_close(struct file *f)
 {
+	struct files *files = f->view->files;
+
+	pthread_mutex_lock(&files->lock);
+	LIST_REMOVE(f, link);
+	pthread_mutex_unlock(&files->lock);
 	atomic_store(&f->released, true);
 	node_close(f->view->nodes, f->node);
 	file_drop(f);
@@ -599,4 +614,32 @@ void file_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)ino;
 	file_close((struct file *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
+}
+
+/* --- All of them ---------------------------------------------------------- */
+
+int files_new(struct files **ret)
+{
+	struct files *files = calloc(1, sizeof(*files));
+
+	if (!files)
+		return -ENOMEM;
+	pthread_mutex_init(&files->lock, NULL);
+	LIST_INIT(&files->open);
+	*ret = files;
+	return 0;
+}
+
+struct files *files_free(struct files *files)
+{
+	struct file *f;
+
+	if (!files)
+		return NULL;
+	/* No other thread opens or releases any. */
+	while ((f = LIST_FIRST(&files->open)))
+		file_close(f);
+	pthread_mutex_destroy(&files->lock);
+	free(files);
+	return NULL;
 }

@@ -47,6 +47,7 @@ struct place {
 
 struct notify {
 	struct view *view;
+	bool has_thread;
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards all below; leaf */
 	pthread_cond_t changed;
@@ -105,7 +106,8 @@ static void row_committed(void *user, uint64_t directory, const char *name)
 	uint64_t node_id;
 
 	pthread_mutex_lock(&n->lock);
-	node_id = n->count < QUEUE_MAX ? find_node(n, directory) : 0;
+	node_id =
+	    n->count < QUEUE_MAX && !n->closing ? find_node(n, directory) : 0;
 	pthread_mutex_unlock(&n->lock);
 	if (node_id == 0)
 		return;
@@ -190,10 +192,22 @@ int notify_new(struct view *v, struct notify **ret)
 		free(n);
 		return -error;
 	}
+	n->has_thread = true;
 	pthread_setname_np(n->thread, "view-notify");
 	manifest_set_watch(v->setup.manifest, row_committed, n);
 	*ret = n;
 	return 0;
+}
+
+void notify_end(struct notify *n)
+{
+	pthread_mutex_lock(&n->lock);
+	n->closing = true;
+	pthread_cond_signal(&n->changed);
+	pthread_mutex_unlock(&n->lock);
+	if (n->has_thread)
+		pthread_join(n->thread, NULL);
+	n->has_thread = false;
 }
 
 struct notify *notify_free(struct notify *n)
@@ -203,11 +217,7 @@ struct notify *notify_free(struct notify *n)
 	if (!n)
 		return NULL;
 	manifest_set_watch(n->view->setup.manifest, NULL, NULL);
-	pthread_mutex_lock(&n->lock);
-	n->closing = true;
-	pthread_cond_signal(&n->changed);
-	pthread_mutex_unlock(&n->lock);
-	pthread_join(n->thread, NULL);
+	notify_end(n);
 	while ((row = STAILQ_FIRST(&n->rows))) {
 		STAILQ_REMOVE_HEAD(&n->rows, link);
 		free(row);

@@ -22,7 +22,10 @@ struct view;
 /* Begins to watch the manifest; v->session is there already. */
 int notify_new(struct view *v, struct notify **ret);
 
-/* The session has ended: nothing is told to the kernel any more. */
+/* Nothing is told to the kernel any more: before the session ends. */
+void notify_end(struct notify *n);
+
+/* Nobody resolves anything any more. */
 struct notify *notify_free(struct notify *n);
 
 /* Directory node `id` has this id in the manifest: its rows concern its

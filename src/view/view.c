@@ -260,6 +260,8 @@ static int make_parts(struct view *v)
 	if (r == 0)
 		r = health_new(v, &v->health);
 	if (r == 0)
+		r = files_new(&v->files);
+	if (r == 0)
 		r = listings_new(v, &v->listings);
 	if (r == 0)
 		r = dotsync_new(v, &v->dotsync);
@@ -317,7 +319,8 @@ static void end(struct view *v, bool gone)
 		let_end(v);
 	for (enum side side = 0; side < SIDES; side++)
 		volume_cancel(v->setup.volume[side]);
-	v->notify = notify_free(v->notify);
+	if (v->notify)
+		notify_end(v->notify);
 	if (v->serve)
 		serve_end(v->serve);
 	if (v->health)
@@ -326,6 +329,7 @@ static void end(struct view *v, bool gone)
 	v->listings = listings_free(v->listings);
 	if (v->requests)
 		requests_drain(v->requests);
+	v->files = files_free(v->files);
 	if (v->serve)
 		serve_unmount(v->serve);
 	v->ended = true;
@@ -354,6 +358,7 @@ struct view *view_free(struct view *v)
 	dotsync_free(v->dotsync);
 	health_free(v->health);
 	requests_free(v->requests);
+	notify_free(v->notify);
 	node_table_free(v->nodes);
 	readers_free(v->readers);
 	serve_free(v->serve);
