@@ -369,10 +369,9 @@ static bool look(struct session *s, struct snapshot *ret)
 	struct handoff *h = atomic_load(&s->handoff);
 	struct snapshot_sample now;
 
-	if (h)
-		return handoff_get_snapshot(h, ret);
+	/* Once there is an engine nobody else does the run. */
 	if (!e)
-		return false;
+		return h && handoff_get_snapshot(h, ret);
 	*ret = (struct snapshot){.state = SNAPSHOT_RUNNING};
 	snapshot_take_engine(ret, e, false);
 	now = snapshot_get_sample(ret);

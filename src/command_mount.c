@@ -38,6 +38,7 @@
 #include "sync/manifest.h"
 #include "sync/mountfile.h"
 #include "sync/runner.h"
+#include "sync/snapshot.h"
 #include "sync/task.h"
 #include "view/view.h"
 #include "volume/location.h"
@@ -99,12 +100,16 @@ static enum phase stop(struct mounting *m)
 	return phase;
 }
 
-/* --once: on the runner's thread. */
+/* --once: on the runner's thread. Whoever has asked for one more run gets it.
+ */
 static void run_ended(void *user, enum engine_status status)
 {
 	struct mounting *m = user;
+	struct snapshot s;
 
-	if (m->options->once && status == ENGINE_SUCCESS)
+	if (!m->options->once || status != ENGINE_SUCCESS)
+		return;
+	if (runner_get_snapshot(m->runner, false, &s) == 0 && s.waiting == 0)
 		stop(m);
 }
 

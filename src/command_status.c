@@ -51,6 +51,17 @@ static int stand(const struct target *t, struct standing *ret, char **ret_text)
 	return r;
 }
 
+/* A status.json is many lines and ends with one. */
+static void print_json(const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	if (len > 0 && text[len - 1] == '\n')
+		fputs(text, stdout);
+	else
+		puts(text ?: "{}");
+}
+
 static int show(const struct target *t, const struct options *o)
 {
 	CLEANUP_FREE char *text = NULL;
@@ -60,7 +71,7 @@ static int show(const struct target *t, const struct options *o)
 	if (r < 0)
 		return r;
 	if (o->json)
-		puts(text ? text : "{}");
+		print_json(text);
 	else
 		standing_print(&s);
 	standing_done(&s);
@@ -108,7 +119,7 @@ static int list_one(const struct target *t, void *user)
 	if (!l->as_lines || stand(t, &s, &text) < 0)
 		return 0;
 	if (l->options->json)
-		puts(text ? text : "{}");
+		print_json(text);
 	else
 		print_line(t, &s);
 	standing_done(&s);

@@ -12,7 +12,7 @@
  *             somebody cancelled it
  *   gone      nothing is mounted there any more: once the lock is free, the
  *             manifest knows whether it ended before (a daemon that unmounts
- *             after a good run, --once) or is lost
+ *             after a good run, --once), is lost, or never began
  */
 #include "handoff.h"
 
@@ -279,24 +279,30 @@ static enum exit_status status_of(const char *word)
 					    : EXIT_FAILED;
 }
 
-/* The record of our execution; false: there is none, or it has not ended. */
-static bool take_record(struct handoff *h, enum exit_status *ret)
+/* What the manifest has of our execution. */
+enum record {
+	RECORD_NONE,  /* it never began, or cannot be read */
+	RECORD_BEGUN, /* and has not ended, or was killed */
+	RECORD_ENDED,
+};
+
+static enum record take_record(struct handoff *h, enum exit_status *ret)
 {
+	enum record record = RECORD_NONE;
 	struct manifest_execution x = {0};
 	struct manifest_reader *reader;
 	struct manifest *m;
 	char error[ERROR_SIZE];
-	bool found = false;
 
 	if (manifest_open_read(h->setup.directory, &m, error, sizeof(error)) <
 	    0) {
 		log_debug("%s", error);
-		return false;
+		return RECORD_NONE;
 	}
 	reader = manifest_reader_new(m);
 	if (reader && manifest_get_execution(reader, h->execution, &x) == 1) {
-		found = x.ended_ns != 0;
-		if (found) {
+		record = x.ended_ns ? RECORD_ENDED : RECORD_BEGUN;
+		if (record == RECORD_ENDED) {
 			*ret = status_of(x.status);
 			h->summary = (char *)steal(x.summary);
 		}
@@ -305,32 +311,47 @@ static bool take_record(struct handoff *h, enum exit_status *ret)
 	}
 	manifest_reader_free(reader);
 	manifest_close(m);
-	return found;
+	return record;
 }
 
-/* It may have ended before the daemon went. */
-static enum exit_status gone(struct handoff *h)
+/*
+ * The mount is away. Our execution may have ended before: with --once it
+ * unmounts then. If it has not even begun (a run before it was the last one of
+ * the mount) nothing stands against doing it here: -EAGAIN.
+ */
+static int gone(struct handoff *h, enum exit_status *ret)
 {
 	const struct timespec pause = clock_split_ns(POLL_NS);
 	int64_t deadline_ns = clock_now_ns() + LEAVE_NS;
-	enum exit_status status;
+	enum record record;
 
 	while (task_is_held(h->setup.directory) &&
 	       clock_now_ns() < deadline_ns &&
 	       !h->setup.interrupted(h->setup.user))
 		nanosleep(&pause, NULL);
-	if (take_record(h, &status) && status != EXIT_INTERRUPTED)
-		return status;
+	if (h->setup.interrupted(h->setup.user)) {
+		*ret = EXIT_INTERRUPTED;
+		return 0;
+	}
+	record = take_record(h, ret);
+	/* What was cancelled here was cancelled by unmounting. */
+	if (record == RECORD_ENDED && *ret != EXIT_INTERRUPTED)
+		return 0;
+	if (record == RECORD_NONE) {
+		log_notice("%s: not mounted any more", mountpoint(h));
+		return -EAGAIN;
+	}
 	log_error("%s: unmounted or dead before execution %" PRIu64
 		  " had ended: run again, what is done is kept",
 		  mountpoint(h), h->execution);
-	return EXIT_UNREACHABLE;
+	*ret = EXIT_UNREACHABLE;
+	return 0;
 }
 
 static enum exit_status ended(struct handoff *h, const struct standing *s)
 {
 	enum exit_status status = EXIT_FAILED;
-	bool found = take_record(h, &status);
+	bool found = take_record(h, &status) == RECORD_ENDED;
 
 	/* The daemon knows more than the record: 1 or 3. */
 	if (s->snapshot.ended_execution == h->execution && s->exit_status >= 0)
@@ -392,10 +413,9 @@ static void publish(struct handoff *h, const struct standing *s)
 	pthread_mutex_unlock(&h->lock);
 }
 
-static enum exit_status follow(struct handoff *h)
+static int follow(struct handoff *h, enum exit_status *ret)
 {
 	const struct timespec pause = clock_split_ns(POLL_NS);
-	enum exit_status status = EXIT_DONE;
 	struct standing s;
 	bool over = false;
 	int r;
@@ -404,15 +424,15 @@ static enum exit_status follow(struct handoff *h)
 		r = get_standing(h, &s);
 		if (r < 0) {
 			log_debug("%s: %s", mountpoint(h), strerror(-r));
-			return gone(h);
+			return gone(h, ret);
 		}
 		publish(h, &s);
-		over = judge(h, &s, &status);
+		over = judge(h, &s, ret);
 		standing_done(&s);
 		if (!over)
 			nanosleep(&pause, NULL);
 	}
-	return status;
+	return 0;
 }
 
 int handoff_run(struct handoff *h, const struct mountfile *mount,
@@ -421,6 +441,7 @@ int handoff_run(struct handoff *h, const struct mountfile *mount,
 	int r;
 
 	h->mount = mount;
+	h->execution = 0;
 	r = check_request(h);
 	if (r == 0)
 		r = ask(h);
@@ -432,6 +453,5 @@ int handoff_run(struct handoff *h, const struct mountfile *mount,
 	}
 	log_notice("task %s is mounted on %s: the run is done there",
 		   h->setup.task, mountpoint(h));
-	*ret = follow(h);
-	return 0;
+	return follow(h, ret);
 }

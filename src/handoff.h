@@ -33,7 +33,7 @@ struct handoff *handoff_free(struct handoff *h);
 
 /*
  * From the request to the exit status; what went wrong is logged. -EAGAIN:
- * nothing is mounted there any more, and nothing was asked: see to the lock
+ * nothing is mounted there any more, and nothing was begun: see to the lock
  * again, and call it again if need be. `mount` is borrowed for the call.
  */
 int handoff_run(struct handoff *h, const struct mountfile *mount,

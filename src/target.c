@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A mount point is looked for among the tasks of this user first, since their
- * mount files tell how .sync is called there. Another user's mount is found by
- * its .sync/status.json.
+ * mount files tell how .sync is called there. Another user's mount, or one with
+ * --state, is found by its .sync/status.json.
  */
 #include "target.h"
 
@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <jansson.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -141,7 +143,24 @@ static int is_mounted_there(const struct target *t, void *user)
 	return r < 0 ? r : 1;
 }
 
-/* One that is none of this user's tasks. */
+/* The state directory that the mount names, if this user may look into it. */
+static char *find_directory(const char *mountpoint)
+{
+	CLEANUP_FREE char *text = NULL;
+	const char *directory;
+	json_t *o = NULL;
+	char *found = NULL;
+
+	if (standing_load(mountpoint, SYNC_DIRECTORY, "task.json", &text) == 0)
+		o = json_loads(text, 0, NULL);
+	directory = json_string_value(json_object_get(o, "StateDirectory"));
+	if (directory && has_manifest(directory))
+		found = strdup(directory);
+	json_decref(o);
+	return found;
+}
+
+/* One whose state lies elsewhere, or that is another user's. */
 static int look_at_mount(const char *mountpoint, struct target *ret)
 {
 	CLEANUP_FREE char *text = NULL;
@@ -153,6 +172,7 @@ static int look_at_mount(const char *mountpoint, struct target *ret)
 		return r == -ENOENT ? -EINVAL : r;
 	}
 	*ret = (struct target){
+	    .directory = find_directory(mountpoint),
 	    .held = true,
 	    .mounted = true,
 	    .mount = {.mountpoint = strdup(mountpoint),

@@ -346,6 +346,16 @@ static int copy_samples(const struct runner *r, struct snapshot *s)
 	return 0;
 }
 
+static unsigned count_waiting(const struct runner *r)
+{
+	const struct request *q;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(q, &r->queue, next)
+		n++;
+	return n;
+}
+
 static int64_t next_due(const struct runner *r)
 {
 	return r->retry_due_ns < r->interval_due_ns ? r->retry_due_ns
@@ -362,6 +372,7 @@ int runner_get_snapshot(struct runner *r, bool with_lists, struct snapshot *ret)
 	s = r->last;
 	s.now_ns = clock_wall_ns();
 	s.state = state_of(r);
+	s.waiting = count_waiting(r);
 	due_ns = next_due(r);
 	if (due_ns != NEVER)
 		s.next_ns = s.now_ns + due_ns - clock_now_ns();

@@ -74,6 +74,7 @@ struct snapshot {
 	uint64_t requested; /* the execution that serves the last `start`: it
 			       may be waiting, running or ended; 0: none, or
 			       `cancel` has forgotten it */
+	unsigned waiting;   /* requests behind the execution under way */
 	int64_t next_ns;    /* wall clock of the next run that nobody has to ask
 			       for: by --interval, or since a side was lost; 0 */
 

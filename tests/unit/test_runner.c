@@ -279,6 +279,7 @@ static void test_coalesced(void **state)
 	assert_int_equal(request(f, RUN_VERIFY, NULL), 3);
 	assert_int_equal(request(f, RUN_PATH, "d"), 4);
 	assert_int_equal(look(f).requested, 2);
+	assert_int_equal(look(f).waiting, 5);
 	assert_int_equal(look(f).execution, 1);
 	assert_int_equal(look(f).state, SNAPSHOT_RUNNING);
 	sem_post(&f->opened);
