@@ -231,6 +231,11 @@ int manifest_each_failed(
     int (*each)(const char *path, const struct manifest_row *row, void *user),
     void *user);
 
+/* How many entries are failed, of any execution; counts no further than `max`,
+ * since each one takes a microsecond. */
+int manifest_count_failed(struct manifest_reader *r, uint64_t max,
+			  uint64_t *ret);
+
 /*
  * Calls `each` for names recorded as done of the hard link that has this file
  * id on the source, at most `max`; a positive return ends it and is returned.

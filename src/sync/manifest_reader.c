@@ -53,6 +53,9 @@ static const char each_failed[] =
     " FROM entry AS e JOIN directory AS d ON d.id = e.directory"
     " WHERE e.state = 3 AND (e.execution = ?1 OR ?1 = 0) LIMIT ?2";
 
+static const char count_failed[] =
+    "SELECT count(*) FROM (SELECT 1 FROM entry WHERE state = 3 LIMIT ?1)";
+
 /* Of the partial index entry_source_links. */
 static const char each_link[] =
     "SELECT d.path, e.directory, e.name, " MANIFEST_ROW_COLUMNS
@@ -334,6 +337,24 @@ int manifest_each_failed(
 	struct row_caller caller = {.each = each, .user = user};
 
 	return each_row(r, each_failed, execution, max, &caller);
+}
+
+static int keep_count(struct sqlite3_stmt *stmt, void *user)
+{
+	*(uint64_t *)user = (uint64_t)sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
+int manifest_count_failed(struct manifest_reader *r, uint64_t max,
+			  uint64_t *ret)
+{
+	struct sqlite3_stmt *stmt;
+	int err = manifest_db_prepare(r->db, count_failed, &stmt);
+
+	if (err < 0)
+		return err;
+	sqlite3_bind_int64(stmt, 1, max > INT64_MAX ? -1 : (int64_t)max);
+	return manifest_each_row(r, stmt, keep_count, ret);
 }
 
 int manifest_each_link(struct manifest_reader *r, uint64_t source_fileid,

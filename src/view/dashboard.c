@@ -305,9 +305,10 @@ static void put_error_count(const struct page *g)
 	char text[HUMAN_SIZE];
 
 	fprintf(g->f,
-		"<span id=\"error-count\" data-value=\"%" PRIu64
+		"%s<span id=\"error-count\" data-value=\"%" PRIu64
 		"\">%s</span> %s",
-		all, human_count(all, text), all == 1 ? "entry" : "entries");
+		p->errors_are_more ? "at least " : "", all,
+		human_count(all, text), all == 1 ? "entry" : "entries");
 	if (p->errors_left_out)
 		fprintf(g->f, ", the first %zu are shown", p->error_count);
 }

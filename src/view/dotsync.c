@@ -102,7 +102,7 @@ void dotsync_fill_stat(const struct dotsync *d, struct dotsync_node n,
 	*ret = (struct stat){
 	    .st_ino = dotsync_id(n),
 	    .st_mode = mode,
-	    .st_nlink = S_ISDIR(mode) ? 2 : 1,
+	    .st_nlink = 1, /* of a directory: nobody has counted */
 	    .st_uid = d->uid,
 	    .st_gid = d->gid,
 	    .st_blksize = 4096,

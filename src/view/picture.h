@@ -52,6 +52,7 @@ struct picture {
 	size_t error_count;
 	struct picture_error *errors;
 	uint64_t errors_left_out;
+	bool errors_are_more; /* even more than that */
 
 	/* With PICTURE_HISTORY: the last ones, the newest first. */
 	size_t execution_count;
@@ -67,7 +68,9 @@ struct picture {
 
 /* As many errors, but no more than PICTURE_ERRORS_BYTES of their paths. */
 #define PICTURE_ERRORS_BYTES (4u << 20)
-#define PICTURE_HISTORY_MAX  20
+/* They are counted up to here. */
+#define PICTURE_ERRORS_COUNTED 100000
+#define PICTURE_HISTORY_MAX    20
 
 /* 0 or -ENOMEM. A manifest that cannot be read is told in `trouble`. */
 int picture_take(struct view *v, unsigned parts, size_t max_errors,

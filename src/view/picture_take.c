@@ -36,11 +36,8 @@ static int add_error(const char *directory, const struct manifest_row *row,
 	struct picture *p = t->picture;
 	size_t size = strlen(directory) + strlen(row->name) + 2;
 
-	if (p->error_count == t->max_errors ||
-	    t->bytes + size > PICTURE_ERRORS_BYTES) {
-		p->errors_left_out++;
-		return 0;
-	}
+	if (t->bytes + size > PICTURE_ERRORS_BYTES)
+		return 1;
 	/* Grows by doubling: at 0 and at every power of two. */
 	if ((p->error_count & (p->error_count - 1)) == 0) {
 		size_t room = p->error_count ? 2 * p->error_count : 1;
@@ -80,6 +77,22 @@ static int add_execution(const struct manifest_execution *e, void *user)
 	return x->status && x->summary ? 0 : -ENOMEM;
 }
 
+/* Some of them, and how many there are, within bounds: they may be millions,
+ * and the page is loaded every other second. */
+static int ask_errors(struct manifest_reader *r, struct taking *t)
+{
+	struct picture *p = t->picture;
+	uint64_t all = 0;
+	int result = manifest_each_failed(r, 0, t->max_errors, add_error, t);
+
+	if (result >= 0)
+		result = manifest_count_failed(r, PICTURE_ERRORS_COUNTED, &all);
+	if (result == 0 && all > p->error_count)
+		p->errors_left_out = all - p->error_count;
+	p->errors_are_more = all == PICTURE_ERRORS_COUNTED;
+	return result;
+}
+
 /* All from one moment, too. */
 static int ask_manifest(struct manifest_reader *r, unsigned parts,
 			struct taking *t)
@@ -87,7 +100,7 @@ static int ask_manifest(struct manifest_reader *r, unsigned parts,
 	int result = 0;
 
 	if (parts & PICTURE_ERRORS)
-		result = manifest_each_failed(r, 0, SIZE_MAX, add_error, t);
+		result = ask_errors(r, t);
 	if (result == 0 && (parts & PICTURE_HISTORY)) {
 		t->picture->executions = calloc(
 		    PICTURE_HISTORY_MAX, sizeof(*t->picture->executions));

@@ -157,8 +157,9 @@ void render_errors(FILE *f, const struct picture *p)
 	}
 	if (p->errors_left_out)
 		fprintf(f,
-			"# %" PRIu64 " more are left out: ask the manifest, "
+			"# %s%" PRIu64 " more are left out: ask the manifest, "
 			"efsbridge-manifest(5)\n",
+			p->errors_are_more ? "at least " : "",
 			p->errors_left_out);
 	if (p->trouble)
 		fprintf(f, "# the manifest cannot be read: %s\n",

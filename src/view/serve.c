@@ -68,8 +68,8 @@ struct serve {
 /* --- What libfuse says ---------------------------------------------------- */
 
 /* libfuse has one place for all sessions of a process. */
-static void take_words(enum fuse_log_level level, const char *format,
-		       va_list args)
+__attribute__((format(printf, 2, 0))) static void
+take_words(enum fuse_log_level level, const char *format, va_list args)
 {
 	CLEANUP_FREE char *words = NULL;
 	int len = vasprintf(&words, format, args);

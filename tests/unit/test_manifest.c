@@ -653,7 +653,7 @@ static void test_failed(void **state)
 	struct fixture *f = *state;
 	char text[512] = "";
 	struct manifest_row row;
-	uint64_t zab, zbc;
+	uint64_t zab, zbc, count;
 
 	open_both(f);
 	zbc = directory(f, directory(f, MANIFEST_ROOT, "z", "z"), "b", "z/b");
@@ -679,6 +679,16 @@ static void test_failed(void **state)
 	assert_int_equal(
 	    manifest_each_failed(f->r, 6, SIZE_MAX, note_row, text), 0);
 	assert_string_equal(text, "[ other -5 read]");
+	text[0] = '\0';
+	assert_int_equal(
+	    manifest_each_failed(f->r, 0, SIZE_MAX, note_row, text), 0);
+	assert_string_equal(text, "[ other -5 read][  -5 read][z 4 -5 read]"
+				  "[z/b 1 -5 read][z/b 2 -5 read]"
+				  "[z/a/b 3 -5 read]");
+	assert_int_equal(manifest_count_failed(f->r, 100, &count), 0);
+	assert_int_equal(count, 6);
+	assert_int_equal(manifest_count_failed(f->r, 4, &count), 0);
+	assert_int_equal(count, 4);
 
 	/* One that is copied after all is no failure any more. */
 	row = sample(MANIFEST_ROOT, "other");
@@ -688,6 +698,8 @@ static void test_failed(void **state)
 	assert_int_equal(
 	    manifest_each_failed(f->r, 6, SIZE_MAX, note_row, text), 0);
 	assert_string_equal(text, "");
+	assert_int_equal(manifest_count_failed(f->r, UINT64_MAX, &count), 0);
+	assert_int_equal(count, 5);
 
 	put_failed(f, directory(f, 1, "stop", "stop"), "x", 8);
 	assert_int_equal(manifest_flush(f->m), 0);

@@ -366,7 +366,7 @@ static void test_errors(void **state)
 {
 	struct picture p = picture_running();
 	CLEANUP_FREE char *text = rendered(render_errors, &p);
-	CLEANUP_FREE char *none = NULL;
+	CLEANUP_FREE char *more = NULL, *none = NULL;
 
 	(void)state;
 	assert_int_equal(lines_of(text), 3);
@@ -376,6 +376,9 @@ static void test_errors(void **state)
 	assert_non_null(strstr(text, "\t</script><b>\"x'&\\n\\t\\\\\\033[2J"
 				     "\\377\n"));
 	assert_non_null(strstr(text, "\n# 1234567 more are left out"));
+	p.errors_are_more = true;
+	more = rendered(render_errors, &p);
+	assert_non_null(strstr(more, "\n# at least 1234567 more are left out"));
 	p = picture_idle();
 	none = rendered(render_errors, &p);
 	assert_string_equal(none, "");
