@@ -26,7 +26,13 @@ _efsbridge()
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
-	--task | --jobs)
+	-o | --options)
+		mapfile -t COMPREPLY < <(compgen -W 'allow_other attr_timeout=
+			entry_timeout= fsname= hard negative_timeout= noallow_other
+			noauto_unmount noexec ro soft syncdir= timeo=' -- "$cur")
+		return
+		;;
+	--task | --jobs | --interval)
 		return
 		;;
 	esac
@@ -41,12 +47,19 @@ _efsbridge()
 			;;
 		status) options+=' --json --state --task --watch' ;;
 		history) options+=' --json --state --task' ;;
+		*)
+			options+=' --debug --foreground --interval --jobs --no-mode
+				--no-owner --no-queue --no-sync --no-times --once
+				--options --quiet --state --task --verbose --verify'
+			;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	elif ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'sync status history' -- "$cur")
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -W 'sync status history' -- "$cur"
+			compgen -d -- "$cur")
 	else
-		# A source or a destination may be a local directory.
+		# A source or a destination may be a local directory, too.
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 	fi
