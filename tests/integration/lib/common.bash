@@ -21,3 +21,5 @@ MKTREE=${MKTREE:-$TOOLS_SOURCE/mktree}
 . "$top/tests/integration/lib/trees.bash"
 # shellcheck source=runs.bash
 . "$top/tests/integration/lib/runs.bash"
+# shellcheck source=views.bash
+. "$top/tests/integration/lib/views.bash"

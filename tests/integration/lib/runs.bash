@@ -55,10 +55,11 @@ on_each_pair() {
 	done
 }
 
-# Words that no program says that is well.
+# no_suspicious_words [FILE...]: words that no program says that is well.
 no_suspicious_words() {
+	[ $# -gt 0 ] || set -- "$errors_file"
 	! grep -nE 'Sanitizer|runtime error:|[Aa]ssert|double free|corrupt' \
-		"$errors_file" >&2
+		"$@" >&2
 }
 
 show_run() {

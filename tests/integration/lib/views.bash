@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# Mounts of the pair that fresh_pair made. A mount stays in the foreground of a
+# process of its own, so that its exit status can be asked for:
+#
+#   view_start [OPTION...]   returns when it is mounted, and sets
+#     mountpoint               where
+#     view_pid                 who
+#     view_errors              what it says on standard error
+#   view_end                 unmounts, and sees that all is well
+#
+# teardown calls views_end, for what a test that failed has left.
+
+views_made=0
+views_pids=()
+views_mountpoints=()
+
+# need_fuse: to be called in setup(). Skips the test where nothing can be
+# mounted, unless the caller demands that everything runs.
+need_fuse() {
+	local why=''
+	[ -w /dev/fuse ] || why='/dev/fuse is missing, or may not be opened'
+	((EUID == 0)) || command -v fusermount3 >/dev/null ||
+		why='fusermount3 is not installed'
+	[ -n "$why" ] || return 0
+	if [ "${EFSBRIDGE_REQUIRE_ALL:-0}" = 1 ]; then
+		echo "$why and EFSBRIDGE_REQUIRE_ALL=1" >&2
+		return 1
+	fi
+	skip "$why"
+}
+
+# process_is_gone PID: ended, whether or not somebody has asked for its status.
+process_is_gone() {
+	local stat
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+	stat=${stat##*) }
+	[ "${stat%% *}" = Z ]
+}
+
+# is_mounted DIR: is a view mounted there? Asks the kernel, not the view.
+is_mounted() {
+	awk -v dir="${1// /\\040}" '$5 == dir && / - fuse\.efsbridge / { found = 1 }
+		END { exit !found }' /proc/self/mountinfo
+}
+
+is_not_mounted() { ! is_mounted "$1"; }
+
+# fresh_mountpoint: an empty directory, in $mountpoint.
+fresh_mountpoint() {
+	mountpoint=$BATS_TEST_TMPDIR/view-$((++views_made))
+	mkdir "$mountpoint"
+	views_mountpoints+=("$mountpoint")
+}
+
+show_view() {
+	echo "the mount on $mountpoint $1; it printed:" >&2
+	head -c 8000 "$view_errors" >&2
+}
+
+view_is_ready_or_gone() {
+	grep -q 'mounted on ' "$view_errors" || process_is_gone "$view_pid"
+}
+
+# view_begin [OPTION...]: as view_start, but does not wait.
+# A shell lets its background commands ignore SIGINT: undone here.
+view_begin() {
+	fresh_mountpoint
+	view_errors=$mountpoint.errors
+	env --default-signal=INT "$EFSBRIDGE" -f --state "$state" "$@" \
+		"$source" "$destination" "$mountpoint" \
+		>"$mountpoint.output" 2>"$view_errors" 3>&- 4>&- &
+	view_pid=$!
+	views_pids+=("$view_pid")
+}
+
+view_start() {
+	view_begin "$@"
+	if ! wait_for 30 view_is_ready_or_gone || process_is_gone "$view_pid"; then
+		show_view 'did not begin'
+		return 1
+	fi
+	is_mounted "$mountpoint"
+}
+
+# view_ends [STATUS] [SECONDS]: it ends by itself, so, in time, and leaves
+# nothing.
+view_ends() {
+	local got=0
+	if ! wait_for "${2:-20}" process_is_gone "$view_pid"; then
+		show_view "is still running after ${2:-20} s"
+		return 1
+	fi
+	wait "$view_pid" || got=$?
+	if [ "$got" != "${1:-0}" ]; then
+		show_view "ended with $got, not ${1:-0}"
+		return 1
+	fi
+	if is_mounted "$mountpoint"; then
+		show_view 'is still there'
+		return 1
+	fi
+	[ ! -e "$state/mount" ]
+	no_suspicious_words "$view_errors" "$state/log"
+}
+
+# view_end: unmounted as users do it.
+view_end() {
+	umount "$mountpoint" || fusermount3 -u "$mountpoint" || return
+	view_ends
+}
+
+# views_end: whatever is left of them.
+views_end() {
+	local pid dir
+	for pid in "${views_pids[@]}"; do
+		process_is_gone "$pid" || kill -KILL "$pid" 2>&- || true
+	done
+	for dir in "${views_mountpoints[@]}"; do
+		is_not_mounted "$dir" || umount -l "$dir" ||
+			fusermount3 -uz "$dir" || true
+	done
+}
