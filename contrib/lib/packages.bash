@@ -21,6 +21,7 @@ build   module   libcrypto     libssl-dev       openssl-devel
 servers command  ganesha.nfsd  nfs-ganesha      nfs-ganesha
 servers file     /usr/lib/*/ganesha/libfsalvfs.so|/usr/lib64/ganesha/libfsalvfs.so nfs-ganesha-vfs nfs-ganesha-vfs
 mount   command  fusermount3   fuse3            fuse3
+mount   command  getfattr      attr             attr
 trees   command  python3       python3          python3
 trees   command  rsync         rsync            rsync
 check   module   cmocka        libcmocka-dev    libcmocka-devel
