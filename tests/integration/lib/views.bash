@@ -108,7 +108,7 @@ view_ends() {
 # view_end: unmounted as users do it.
 view_end() {
 	umount "$mountpoint" || fusermount3 -u "$mountpoint" || return
-	view_ends
+	view_ends 0
 }
 
 # views_end: whatever is left of them.
