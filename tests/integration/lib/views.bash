@@ -65,6 +65,7 @@ view_is_ready_or_gone() {
 
 # view_begin [OPTION...]: as view_start, but does not wait.
 # A shell lets its background commands ignore SIGINT: undone here.
+# shellcheck disable=SC2154 # fresh_pair sets what it uses
 view_begin() {
 	fresh_mountpoint
 	view_errors=$mountpoint.errors
