@@ -70,13 +70,18 @@ server_url() {
 		"${3:+?$3}"
 }
 
+# A killed child that nobody has waited for yet is not alive, unless one of its
+# threads still ends and holds what is locked.
 server_is_alive() {
-	local stat
-	# With its status: in a trap, a bare return means that from before.
-	stat=$(cat "/proc/$(server_pid "$1")/stat" 2>/dev/null) || return 1
-	# A killed child that nobody has waited for yet is not alive.
-	stat=${stat##*) }
-	[ "${stat%% *}" != Z ]
+	local task stat
+	for task in /proc/"$(server_pid "$1")"/task/*/stat; do
+		# With its status: in a trap, a bare return means that from
+		# before.
+		stat=$(cat "$task" 2>/dev/null) || continue
+		stat=${stat##*) }
+		[ "${stat%% *}" = Z ] || return 0
+	done
+	return 1
 }
 
 server_is_gone() { ! server_is_alive "$1"; }

@@ -69,6 +69,8 @@ view_is_ready_or_gone() {
 view_begin() {
 	fresh_mountpoint
 	view_errors=$mountpoint.errors
+	# What fresh_pair sets, in another file.
+	# shellcheck disable=SC2154
 	env --default-signal=INT "$EFSBRIDGE" -f --state "$state" "$@" \
 		"$source" "$destination" "$mountpoint" \
 		>"$mountpoint.output" 2>"$view_errors" 3>&- 4>&- &
