@@ -65,7 +65,7 @@ struct session {
 	_Atomic bool ended; /* the worker is through */
 	/* The worker's; the main thread's when it has ended. */
 	enum exit_status status;
-	bool ran; /* the engine, to its end, which was: */
+	_Atomic bool ran; /* the engine, to its end, which was: */
 	enum engine_status end;
 };
 
@@ -312,7 +312,7 @@ static enum exit_status run_engine(struct session *s)
 	if (atomic_load(&s->interrupted))
 		engine_cancel(e);
 	s->end = engine_run(e);
-	s->ran = true;
+	atomic_store(&s->ran, true);
 	return (enum exit_status)summary_exit_status(s->end);
 }
 
@@ -376,7 +376,7 @@ static bool look(struct session *s, struct snapshot *ret)
 	snapshot_take_engine(ret, e, false);
 	now = snapshot_get_sample(ret);
 	meter_add(&s->meter, &now);
-	meter_get(&s->meter, s->ran, ret);
+	meter_get(&s->meter, atomic_load(&s->ran), ret);
 	return true;
 }
 
