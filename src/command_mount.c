@@ -20,7 +20,6 @@
 #include "command.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -227,13 +226,15 @@ static enum exit_status open_log(struct mounting *m)
 static enum exit_status open_shown(struct mounting *m)
 {
 	const struct view_options *o = &m->options->view;
+	/* Whole seconds, at least the time that was asked for. */
+	unsigned whole_s = (unsigned)o->timeo_s;
+	unsigned timeo_s = whole_s + (whole_s < o->timeo_s);
 	struct location location[SIDES];
 	struct location *both[SIDES];
 
 	for (enum side side = 0; side < SIDES; side++) {
 		location[side] = *m->location[side];
-		location[side].deadline_s =
-		    o->soft ? (unsigned)ceil(o->timeo_s) : FOREVER_S;
+		location[side].deadline_s = o->soft ? timeo_s : FOREVER_S;
 		both[side] = &location[side];
 	}
 	return pair_open(both, m->shown);
