@@ -10,24 +10,14 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-
-/* Lanes beyond this only fight for the slots of the sessions. */
-#define JOBS_MAX 512
-
-/* The longest --interval: ten years. */
-#define INTERVAL_MAX_S (10ul * 365 * 86400)
+#include "sync/settings.h"
 
 #define ERROR_SIZE 512
 
 enum {
 	OPT_STATE = 256,
 	OPT_TASK,
-	OPT_VERIFY,
 	OPT_DRY_RUN,
-	OPT_NO_OWNER,
-	OPT_NO_MODE,
-	OPT_NO_TIMES,
-	OPT_JOBS,
 	OPT_NO_QUEUE,
 	OPT_QUIET,
 	OPT_JSON,
@@ -35,17 +25,13 @@ enum {
 	OPT_NO_SYNC,
 	OPT_INTERVAL,
 	OPT_ONCE,
+	OPT_SETTING, /* and on: the options of a task, by number */
 };
 
 static const struct option sync_options[] = {
     {"state", required_argument, NULL, OPT_STATE},
     {"task", required_argument, NULL, OPT_TASK},
-    {"verify", required_argument, NULL, OPT_VERIFY},
     {"dry-run", no_argument, NULL, OPT_DRY_RUN},
-    {"no-owner", no_argument, NULL, OPT_NO_OWNER},
-    {"no-mode", no_argument, NULL, OPT_NO_MODE},
-    {"no-times", no_argument, NULL, OPT_NO_TIMES},
-    {"jobs", required_argument, NULL, OPT_JOBS},
     {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"json", no_argument, NULL, OPT_JSON},
@@ -58,11 +44,6 @@ static const struct option sync_options[] = {
 static const struct option mount_options[] = {
     {"state", required_argument, NULL, OPT_STATE},
     {"task", required_argument, NULL, OPT_TASK},
-    {"verify", required_argument, NULL, OPT_VERIFY},
-    {"no-owner", no_argument, NULL, OPT_NO_OWNER},
-    {"no-mode", no_argument, NULL, OPT_NO_MODE},
-    {"no-times", no_argument, NULL, OPT_NO_TIMES},
-    {"jobs", required_argument, NULL, OPT_JOBS},
     {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
     {"no-sync", no_argument, NULL, OPT_NO_SYNC},
     {"interval", required_argument, NULL, OPT_INTERVAL},
@@ -96,56 +77,16 @@ static const struct option history_options[] = {
     {0},
 };
 
-static int parse_verify(const char *text, enum sync_verify *ret)
+/* An option of the task; what is said of it must name it as it was written. */
+static int take_setting(int number, struct options *o)
 {
-	if (!strcmp(text, "transferred"))
-		*ret = VERIFY_TRANSFERRED;
-	else if (!strcmp(text, "all"))
-		*ret = VERIFY_ALL;
-	else if (!strcmp(text, "none"))
-		*ret = VERIFY_NONE;
-	else
-		return -EINVAL;
-	return 0;
-}
+	size_t count;
+	const struct setting *s = &settings_get(&count)[number];
+	char error[ERROR_SIZE];
 
-static int parse_jobs(const char *text, unsigned *ret)
-{
-	char *end;
-	unsigned long n;
-
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || *text < '0' || *text > '9' || *end || n < 1 ||
-	    n > JOBS_MAX)
-		return -EINVAL;
-	*ret = (unsigned)n;
-	return 0;
-}
-
-/* "15m", "90s", "90": from a second to ten years. */
-static int parse_interval(const char *text, int64_t *ret_ns)
-{
-	static const struct {
-		char unit;
-		unsigned long seconds;
-	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	unsigned long n;
-	char *end;
-
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || *text < '0' || *text > '9' || n < 1 ||
-	    (*end && end[1] != '\0'))
-		return -EINVAL;
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (*end != units[i].unit)
-			continue;
-		if (n > INTERVAL_MAX_S / units[i].seconds)
-			return -EINVAL;
-		*ret_ns = (int64_t)(n * units[i].seconds) * NS_PER_S;
+	if (settings_set(&o->sync, s->word, optarg, error, sizeof(error)) == 0)
 		return 0;
-	}
+	log_error("--%s=%s: %s", s->word, optarg, error);
 	return -EINVAL;
 }
 
@@ -178,7 +119,7 @@ static int take_mount_option(int opt, struct options *o)
 		o->once = true;
 		break;
 	case OPT_INTERVAL:
-		if (parse_interval(optarg, &o->interval_ns) == 0)
+		if (settings_parse_time(optarg, &o->interval_ns) == 0)
 			break;
 		log_error("--interval=%s: say a time like 30s, 15m, 2h or 1d",
 			  optarg);
@@ -200,29 +141,9 @@ static int take_option(int opt, struct options *o)
 	case OPT_TASK:
 		o->task = optarg;
 		break;
-	case OPT_VERIFY:
-		if (parse_verify(optarg, &o->sync.verify) == 0)
-			break;
-		log_error("--verify=%s: say transferred, all or none", optarg);
-		return -EINVAL;
 	case OPT_DRY_RUN:
 		o->sync.dry_run = true;
 		break;
-	case OPT_NO_OWNER:
-		o->sync.no_owner = true;
-		break;
-	case OPT_NO_MODE:
-		o->sync.no_mode = true;
-		break;
-	case OPT_NO_TIMES:
-		o->sync.no_times = true;
-		break;
-	case OPT_JOBS:
-		if (parse_jobs(optarg, &o->sync.jobs) == 0)
-			break;
-		log_error("--jobs=%s: say a number from 1 to %d", optarg,
-			  JOBS_MAX);
-		return -EINVAL;
 	case OPT_NO_QUEUE:
 		o->no_queue = true;
 		break;
@@ -245,7 +166,8 @@ static int take_option(int opt, struct options *o)
 		o->version = true;
 		break;
 	default:
-		return take_mount_option(opt, o);
+		return opt >= OPT_SETTING ? take_setting(opt - OPT_SETTING, o)
+					  : take_mount_option(opt, o);
 	}
 	return 0;
 }
@@ -306,16 +228,17 @@ static const struct command_word {
 	const char *word;
 	enum command command;
 	const char *short_options;
-	const struct option *long_options;
+	const struct option *long_options; /* its own */
+	bool settings;                     /* and those of a task */
 	int (*take_operands)(struct options *o);
 } command_words[] = {
-    {"sync", COMMAND_SYNC, "vhV", sync_options, take_locations},
-    {"status", COMMAND_STATUS, "hV", status_options, take_target},
-    {"history", COMMAND_HISTORY, "hV", history_options, take_target},
+    {"sync", COMMAND_SYNC, "vhV", sync_options, true, take_locations},
+    {"status", COMMAND_STATUS, "hV", status_options, false, take_target},
+    {"history", COMMAND_HISTORY, "hV", history_options, false, take_target},
 };
 
 static const struct command_word mount_word = {
-    NULL, COMMAND_MOUNT, "o:fdvhV", mount_options, take_mount,
+    NULL, COMMAND_MOUNT, "o:fdvhV", mount_options, true, take_mount,
 };
 
 static const struct command_word *find_word(const char *word)
@@ -326,13 +249,43 @@ static const struct command_word *find_word(const char *word)
 	return NULL;
 }
 
+/* What getopt_long() is told of `w`: the heap, or NULL. */
+static struct option *list_options(const struct command_word *w)
+{
+	size_t count = 0;
+	size_t settings_count;
+	const struct setting *settings = settings_get(&settings_count);
+	struct option *ret;
+
+	while (w->long_options[count].name)
+		count++;
+	ret = calloc(count + settings_count + 1, sizeof(*ret));
+	if (!ret)
+		return NULL;
+	memcpy(ret, w->long_options, count * sizeof(*ret));
+	for (size_t i = 0; w->settings && i < settings_count; i++)
+		ret[count + i] = (struct option){
+		    .name = settings[i].word,
+		    .has_arg =
+			settings[i].expects ? required_argument : no_argument,
+		    .val = OPT_SETTING + (int)i,
+		};
+	return ret;
+}
+
 static int parse_command(const struct command_word *w, int argc, char **argv,
 			 struct options *o)
 {
+	CLEANUP_FREE struct option *long_options = list_options(w);
 	int opt;
 
+	if (!long_options) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+
 	o->command = w->command;
-	while ((opt = getopt_long(argc, argv, w->short_options, w->long_options,
+	while ((opt = getopt_long(argc, argv, w->short_options, long_options,
 				  NULL)) != -1) {
 		if (take_option(opt, o) == 0)
 			continue;

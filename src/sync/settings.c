@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "sync/settings.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "sync/engine.h"
+
+#define STRING_OF(n)  STRING_OF_(n)
+#define STRING_OF_(n) #n
+
+/* The longest time: ten years. */
+#define TIME_MAX_S (10ull * 365 * 86400)
+
+int settings_parse_number(const char *text, uint64_t min, uint64_t max,
+			  uint64_t *ret)
+{
+	uint64_t n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno || *text < '0' || *text > '9' || *end || n < min || n > max)
+		return -EINVAL;
+	*ret = n;
+	return 0;
+}
+
+int settings_parse_time(const char *text, int64_t *ret_ns)
+{
+	static const struct {
+		char unit;
+		unsigned long long seconds;
+	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno || *text < '0' || *text > '9' || n < 1 ||
+	    (*end && end[1] != '\0'))
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (*end != units[i].unit)
+			continue;
+		if (n > TIME_MAX_S / units[i].seconds)
+			return -EINVAL;
+		*ret_ns = (int64_t)(n * units[i].seconds) * NS_PER_S;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int take_verify(struct sync_options *o, const char *value, char *error,
+		       size_t error_size)
+{
+	(void)error;
+	(void)error_size;
+	if (!strcmp(value, "transferred"))
+		o->verify = VERIFY_TRANSFERRED;
+	else if (!strcmp(value, "all"))
+		o->verify = VERIFY_ALL;
+	else if (!strcmp(value, "none"))
+		o->verify = VERIFY_NONE;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int take_jobs(struct sync_options *o, const char *value, char *error,
+		     size_t error_size)
+{
+	uint64_t n;
+	int r;
+
+	(void)error;
+	(void)error_size;
+	r = settings_parse_number(value, 1, ENGINE_JOBS_MAX, &n);
+	if (r == 0)
+		o->jobs = (unsigned)n;
+	return r;
+}
+
+#define FLAG(member) .flag = offsetof(struct sync_options, member)
+
+static const struct setting settings[] = {
+    {"verify", "transferred, all or none", .take = take_verify},
+    {"no-owner", FLAG(no_owner)},
+    {"no-mode", FLAG(no_mode)},
+    {"no-times", FLAG(no_times)},
+    {"jobs", "a number from 1 to " STRING_OF(ENGINE_JOBS_MAX),
+     .take = take_jobs},
+};
+
+const struct setting *settings_get(size_t *ret_count)
+{
+	*ret_count = ARRAY_SIZE(settings);
+	return settings;
+}
+
+static int set_flag(bool *flag, const char *value, char *error,
+		    size_t error_size)
+{
+	if (!value || !strcmp(value, "yes"))
+		*flag = true;
+	else if (!strcmp(value, "no"))
+		*flag = false;
+	else {
+		snprintf(error, error_size, "say yes or no");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int set_value(const struct setting *s, struct sync_options *o,
+		     const char *value, char *error, size_t error_size)
+{
+	int r = -EINVAL;
+
+	error[0] = '\0';
+	if (value)
+		r = s->take(o, value, error, error_size);
+	if (r == -ENOMEM)
+		snprintf(error, error_size, "out of memory");
+	else if (r < 0 && error[0] == '\0')
+		snprintf(error, error_size, "say %s", s->expects);
+	return r;
+}
+
+int settings_set(struct sync_options *o, const char *word, const char *value,
+		 char *error, size_t error_size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		const struct setting *s = &settings[i];
+
+		if (strcmp(s->word, word) != 0)
+			continue;
+		return s->expects ? set_value(s, o, value, error, error_size)
+				  : set_flag((bool *)((char *)o + s->flag),
+					     value, error, error_size);
+	}
+	snprintf(error, error_size, "there is no such option");
+	return -ENOENT;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * settings - the options of a task, each under its word: the command line
+ * writes --WORD[=VALUE], the configuration WORD = VALUE, .sync/control
+ * WORD=VALUE. One table says which there are and what they take.
+ *
+ * Thread rule: pure; a struct sync_options is its owner's.
+ */
+#ifndef SYNC_SETTINGS_H
+#define SYNC_SETTINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct sync_options;
+
+struct setting {
+	const char *word;
+	/* What a value is, to follow "say"; NULL: a flag, which takes no
+	 * value, or yes or no. */
+	const char *expects;
+	size_t flag; /* of a flag: where its bool is in struct sync_options */
+	/* Sets it. -EINVAL: a bad value; `error` is left empty when `expects`
+	 * says all there is to say. -ENOMEM. */
+	int (*take)(struct sync_options *o, const char *value, char *error,
+		    size_t error_size);
+};
+
+/* All of them, in the order of the manual. */
+const struct setting *settings_get(size_t *ret_count);
+
+/*
+ * Sets the option `word`; `value` is NULL when none was written. -ENOENT: no
+ * such word; -EINVAL: no value that it takes; -ENOMEM. `error` has a sentence
+ * that names neither: the caller knows how it was written, and where.
+ */
+int settings_set(struct sync_options *o, const char *word, const char *value,
+		 char *error, size_t error_size);
+
+/* A whole number from `min` to `max` in decimal digits, nothing else. */
+int settings_parse_number(const char *text, uint64_t min, uint64_t max,
+			  uint64_t *ret);
+
+/* "90", "90s", "15m", "2h", "1d": from a second to ten years. */
+int settings_parse_time(const char *text, int64_t *ret_ns);
+
+#endif
