@@ -20,6 +20,7 @@ build   module   jansson       libjansson-dev   jansson-devel
 build   module   libcrypto     libssl-dev       openssl-devel
 servers command  ganesha.nfsd  nfs-ganesha      nfs-ganesha
 servers file     /usr/lib/*/ganesha/libfsalvfs.so|/usr/lib64/ganesha/libfsalvfs.so nfs-ganesha-vfs nfs-ganesha-vfs
+servers file     /usr/sbin/rpcbind|/usr/bin/rpcbind rpcbind rpcbind
 mount   command  fusermount3   fuse3            fuse3
 mount   command  getfattr      attr             attr
 trees   command  python3       python3          python3

@@ -6,6 +6,8 @@
 # A pair is two folders, reached as directories (`dir`), through the servers
 # `source` and `destination` (`nfs`), or through proxies before these, which
 # are called `far_source` and `far_destination` for the pair `far`, and so on.
+# The protocols are NFSv4.1 on both sides, or those of a word such as
+# `nfs3-nfs4`, `nfs4.0-nfs4` or, through proxies, `far:nfs4-nfs3`.
 # fresh_pair sets, for the test that asks:
 #
 #   source destination          the locations
@@ -19,9 +21,18 @@ errors_file=${BATS_TEST_TMPDIR:-${BATS_FILE_TMPDIR:-}}/errors
 
 pairs_made=0
 
-# fresh_pair dir|nfs|PROXIES
+# fresh_pair dir|nfs|PROXIES|[PROXIES:]PROTOCOL-PROTOCOL
 fresh_pair() {
-	local name=${BATS_TEST_NUMBER:-0}-$1-$((++pairs_made)) prefix=''
+	local name=${BATS_TEST_NUMBER:-0}-${1/:/-}-$((++pairs_made))
+	local proxies=$1 protocols=nfs4-nfs4 prefix=''
+	case $1 in
+	*-*)
+		protocols=${1#*:}
+		proxies=${1%"$protocols"}
+		proxies=${proxies%:}
+		;;
+	nfs) proxies='' ;;
+	esac
 	case $1 in
 	dir)
 		source_dir=$BATS_FILE_TMPDIR/dirs/source/$name
@@ -30,22 +41,36 @@ fresh_pair() {
 		destination=$destination_dir
 		;;
 	*)
-		[ "$1" = nfs ] || prefix=$1_
+		prefix=${proxies:+${proxies}_}
 		source_dir=$(server_export source)/$name
 		destination_dir=$(server_export destination)/$name
-		source=$(server_url "${prefix}source" "$name")
-		destination=$(server_url "${prefix}destination" "$name")
+		source=$(server_url_by "${protocols%-*}" "${prefix}source" \
+			"$name")
+		destination=$(server_url_by "${protocols#*-}" \
+			"${prefix}destination" "$name")
 		;;
 	esac
 	state=$BATS_FILE_TMPDIR/state/$name
 	mkdir -p "$source_dir" "$destination_dir" "$state"
 }
 
+# The pairs of on_each_pair, unless the test file knows better.
+pairs=(dir nfs)
+
+# have_pair PAIR: are there servers for it?
+have_pair() {
+	case $1 in
+	dir) ;;
+	*nfs3*) have_nfs3_servers ;;
+	*) have_servers ;;
+	esac
+}
+
 # on_each_pair FUNCTION: for what must hold whatever the backend is.
 on_each_pair() {
 	local pair
-	for pair in dir nfs; do
-		if [ "$pair" = nfs ] && ! have_servers; then
+	for pair in "${pairs[@]}"; do
+		if ! have_pair "$pair"; then
 			[ "${EFSBRIDGE_REQUIRE_ALL:-0}" != 1 ]
 			continue
 		fi

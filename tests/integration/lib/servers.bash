@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 #
-# NFSv4 servers on loopback that play the two EFS file systems.
+# NFSv4 servers on loopback that play the two EFS file systems, or filers that
+# speak NFSv3, too.
 #
 # Each server has a name (mostly `source` and `destination`) and is a process
 # of its own: an nfs-ganesha that exports a folder of this machine on a free
@@ -10,7 +11,8 @@
 #   export/   the tree it serves, its backing directory
 #   log       what the server said
 #   port pid  where it listens and who it is
-#   conf recovery/
+#   mountport of a server that speaks NFSv3, too: its mount service
+#   conf recovery/ run/
 #
 # SERVERS_DIR is $BATS_FILE_TMPDIR under bats, or what the caller sets. A change
 # made in the backing directory is visible to clients at once, because the
@@ -50,6 +52,22 @@ need_servers() {
 	skip "nfs-ganesha (and its VFS module) is not installed"
 }
 
+# have_nfs3_servers: can such a server be made to speak NFSv3, too?
+have_nfs3_servers() {
+	have_servers && command -v rpcbind >/dev/null && ((EUID == 0)) &&
+		unshare --mount --net true 2>/dev/null
+}
+
+# need_nfs3_servers: as need_servers.
+need_nfs3_servers() {
+	have_nfs3_servers && return
+	if [ "${EFSBRIDGE_REQUIRE_ALL:-0}" = 1 ]; then
+		echo "no NFSv3 server and EFSBRIDGE_REQUIRE_ALL=1" >&2
+		return 1
+	fi
+	skip "NFSv3 needs nfs-ganesha, rpcbind, root and namespaces"
+}
+
 # free_port: a loopback port that nobody listened on a moment ago.
 free_port() {
 	python3 -c 'import socket
@@ -61,6 +79,7 @@ print(s.getsockname()[1])'
 server_export() { printf '%s\n' "$SERVERS_DIR/$1/export"; }
 server_log() { printf '%s\n' "$SERVERS_DIR/$1/log"; }
 server_port() { cat "$SERVERS_DIR/$1/port"; }
+server_mountport() { cat "$SERVERS_DIR/$1/mountport"; }
 server_pid() { cat "$SERVERS_DIR/$1/pid"; }
 
 # server_url NAME [PATH [QUERY]]: the location of a folder that a server, or a
@@ -68,6 +87,26 @@ server_pid() { cat "$SERVERS_DIR/$1/pid"; }
 server_url() {
 	printf 'nfs://127.0.0.1:%s/%s%s\n' "$(server_port "$1")" "${2:-}" \
 		"${3:+?$3}"
+}
+
+# server_url_by PROTOCOL NAME [PATH [QUERY]]: the same, spoken to by nfs4 (what
+# efsbridge takes unless told), nfs4.0 or nfs3. No portmapper is asked.
+server_url_by() {
+	local protocol=$1 query=''
+	shift
+	case $protocol in
+	nfs4.0) query=vers=4.0 ;;
+	nfs3)
+		query="vers=3&nfsport=$(server_port "$1")"
+		query+="&mountport=$(server_mountport "$1")"
+		;;
+	esac
+	query+=${3:+${query:+&}$3}
+	if [ "$protocol" = nfs3 ]; then
+		printf 'nfs://127.0.0.1/%s?%s\n' "${2:-}" "$query"
+	else
+		server_url "$1" "${2:-}" "$query"
+	fi
 }
 
 # A killed child that nobody has waited for yet is not alive, unless one of its
@@ -102,7 +141,7 @@ server_configure() {
 		NFS_CORE_PARAM {
 			NFS_Port = $(<"$d/port");
 			Bind_addr = 127.0.0.1;
-			Protocols = 4;
+			$(<"$d/settings.core")
 			Enable_NLM = false;
 			Enable_RQUOTA = false;
 			Enable_UDP = false;
@@ -128,11 +167,31 @@ server_configure() {
 			Access_Type = RW;
 			$(<"$d/settings.export")
 			SecType = sys;
-			Protocols = 4;
 			Transports = TCP;
 			FSAL { Name = VFS; }
 		}
 	CONF
+}
+
+# A server of NFSv3 ends unless it can tell a portmapper of itself. It finds
+# that by a socket in /run, which here is a folder of its own; the portmapper
+# that makes it there has no network, so that the machine's ports and its own
+# portmapper, if there is one, are left alone.
+#
+# Run in a mount namespace with the server's folder and its command.
+server_with_portmapper() {
+	local d=$1
+	shift
+	mkdir -p "$d/run/rpcbind"
+	rm -f "$d/run/rpcbind.sock" "$d/run/rpcbind.lock"
+	mount --bind "$d/run" /run
+	unshare --net rpcbind -f &
+	echo $! >"$d/rpcbind.pid"
+	until [ -S /run/rpcbind.sock ]; do
+		kill -0 $! || exit
+		sleep 0.01
+	done
+	exec "$@"
 }
 
 # Start the process of a configured server on its port, wait until it serves.
@@ -140,7 +199,11 @@ server_configure() {
 # and its client ids, and is the second of its start unless given: two lives in
 # one second would look like one.
 server_launch() {
-	local d=$SERVERS_DIR/$1 epoch last=0
+	local d=$SERVERS_DIR/$1 epoch last=0 within=()
+	[ ! -e "$d/mountport" ] || within=(unshare --mount
+		--propagation private bash -c
+		"$(declare -f server_with_portmapper)
+		server_with_portmapper \"\$@\"" portmapper "$d")
 	[ ! -e "$d/epoch" ] || last=$(<"$d/epoch")
 	printf -v epoch '%(%s)T' -1
 	((epoch > last)) || epoch=$((last + 1))
@@ -149,7 +212,7 @@ server_launch() {
 	(
 		ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 		# Nothing of bats may stay open in a daemon.
-		exec ganesha.nfsd -F -f "$d/conf" -L "$d/log" \
+		exec "${within[@]}" ganesha.nfsd -F -f "$d/conf" -L "$d/log" \
 			-p "$d/ganesha.pid" -E "$epoch" </dev/null >>"$d/out" 2>&1 3>&- 4>&-
 	) &
 	echo $! >"$d/pid"
@@ -166,18 +229,20 @@ server_launch() {
 	return 1
 }
 
-# server_start NAME [squash=MODE] [readonly] [V4OPTION=VALUE]...
+# server_start NAME [nfs3] [squash=MODE] [readonly] [V4OPTION=VALUE]...
 #
+# With `nfs3` it speaks NFSv3, too, and its mount service has a port of its own.
 # MODE is No_Root_Squash (default), Root_Squash or All_Squash; a squashed
 # caller becomes uid and gid 65534. Other words are options of ganesha's NFSV4
 # block, for instance Lease_Lifetime=5; Graceless=true unless given.
 server_start() {
 	local name=$1 d=$SERVERS_DIR/$1 word tries status
-	local squash=No_Root_Squash access='' v4=''
+	local squash=No_Root_Squash access='' v4='' nfs3=''
 	shift
 	for word; do
 		case $word in
 		squash=*) squash=${word#squash=} ;;
+		nfs3) nfs3=1 ;;
 		readonly) access='Access_Type = RO;' ;;
 		*=*) v4+="${word%%=*} = ${word#*=}; " ;;
 		esac
@@ -192,6 +257,13 @@ server_start() {
 		"$squash" "$access" >"$d/settings.export"
 	for tries in 1 2 3 4 5; do
 		free_port >"$d/port"
+		if [ "$nfs3" ]; then
+			free_port >"$d/mountport"
+			echo 'Protocols = 3, 4; mount_path_pseudo = true;' \
+				"MNT_Port = $(<"$d/mountport");" >"$d/settings.core"
+		else
+			echo 'Protocols = 4;' >"$d/settings.core"
+		fi
 		server_configure "$name"
 		status=0
 		server_launch "$name" || status=$?
@@ -210,6 +282,10 @@ server_kill() {
 	[ -e "$SERVERS_DIR/$1/pid" ] || return 0
 	# It may end by itself meanwhile.
 	server_is_gone "$1" || kill -KILL "$(server_pid "$1")" 2>&- || true
+	if [ -e "$SERVERS_DIR/$1/rpcbind.pid" ]; then
+		kill -KILL "$(<"$SERVERS_DIR/$1/rpcbind.pid")" 2>&- || true
+		rm -f "$SERVERS_DIR/$1/rpcbind.pid"
+	fi
 	wait_for "$SERVERS_DEADLINE_S" server_is_gone "$1"
 }
 
@@ -233,8 +309,11 @@ servers_stop() {
 proxy_start() {
 	local name=$1 d=$SERVERS_DIR/$1 port
 	port=$(server_port "$2")
-	shift 2
 	mkdir -p "$d"
+	# The mount service is asked once; no proxy stands before it.
+	[ ! -e "$SERVERS_DIR/$2/mountport" ] ||
+		cp "$SERVERS_DIR/$2/mountport" "$d/"
+	shift 2
 	rm -f "$d/port"
 	"$NFSPROXY" --listen 0 --connect "127.0.0.1:$port" --port-file "$d/port" \
 		--stats "$d/stats" "$@" </dev/null >"$d/log" 2>&1 3>&- 4>&- &
