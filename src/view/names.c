@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The operations on names and attributes: each is a request, resolved, and a
- * reply made of what that brought. Only readlink asks a side once more.
+ * reply made of what that brought. Only readlink asks a side once more, and
+ * statfs asks one without resolving anything: when that side is lost
+ * (-ENOTCONN) they begin again at the timer's next look, unless the mount is
+ * soft or nobody waits any more.
  *
  * The extended attributes tell what the view knows of a path:
  *
@@ -26,6 +29,7 @@
 #include "base/digest.h"
 #include "sync/reason.h"
 #include "view/core.h"
+#include "view/health.h"
 #include "view/node.h"
 #include "view/request.h"
 #include "view/resolve.h"
@@ -40,6 +44,8 @@ struct op {
 	char *name;             /* of a lookup or an extended attribute */
 	size_t size;            /* of an extended attribute */
 	/* readlink, statfs */
+	struct health_waiter waiter;
+	void (*again)(struct op *op); /* called when it has waited */
 	unsigned tries;
 	struct handle *handle;
 	struct volume_call call;
@@ -90,6 +96,53 @@ static struct op *op_new(fuse_req_t req, fuse_ino_t ino, const char *name)
 	}
 	request_init(&op->request, v, req, op_free);
 	return op;
+}
+
+/* --- A side that is lost ------------------------------------------------- */
+
+static struct op *op_of_waiter(struct health_waiter *w)
+{
+	return (struct op *)((char *)w - offsetof(struct op, waiter));
+}
+
+static void waiter_hold(struct health_waiter *w)
+{
+	request_hold(&op_of_waiter(w)->request);
+}
+
+static bool is_patient(const struct request *r)
+{
+	return !r->view->setup.options->soft && !request_is_claimed(r) &&
+	       !health_is_ending(r->view->health);
+}
+
+/* Time to try again; or not, then the last reference answers. */
+static void waiter_poke(struct health_waiter *w)
+{
+	struct op *op = op_of_waiter(w);
+	struct request *r = &op->request;
+
+	if (health_unwait(r->view->health, w)) {
+		if (is_patient(r))
+			op->again(op);
+		request_drop(r);
+	}
+	request_drop(r);
+}
+
+/* True: the call that brought `result` will be made again. Called from its
+ * end, so that health_drain() sees either the call or the waiter. */
+static bool wait_for_side(struct op *op, int result)
+{
+	struct request *r = &op->request;
+
+	if (result != -ENOTCONN || !is_patient(r))
+		return false;
+	op->waiter.hold = waiter_hold;
+	op->waiter.poke = waiter_poke;
+	request_hold(r);
+	health_wait(r->view->health, &op->waiter);
+	return true;
 }
 
 /* --- lookup, forget ------------------------------------------------------ */
@@ -255,6 +308,12 @@ void names_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 static void readlink_resolved(struct resolved *found, struct request *r);
 
+static void readlink_start(struct op *op)
+{
+	resolve_node(op->request.view, op->node, &op->request,
+		     readlink_resolved);
+}
+
 static void readlink_done(struct volume_call *call)
 {
 	struct op *op = call->user;
@@ -265,7 +324,9 @@ static void readlink_done(struct volume_call *call)
 
 	if (result == -ESTALE && ++op->tries < READLINK_TRIES)
 		/* Its copy was replaced by a newer one. */
-		resolve_node(r->view, op->node, r, readlink_resolved);
+		readlink_start(op);
+	else if (wait_for_side(op, result))
+		; /* readlink_start() */
 	else if (result)
 		request_fail(r, result);
 	else if (request_claim(r, &req))
@@ -305,8 +366,8 @@ void names_readlink(fuse_req_t req, fuse_ino_t ino)
 
 	if (!op)
 		return;
-	resolve_node(op->request.view, op->node, &op->request,
-		     readlink_resolved);
+	op->again = readlink_start;
+	readlink_start(op);
 	request_drop(&op->request);
 }
 
@@ -486,7 +547,9 @@ static void statfs_done(struct volume_call *call)
 
 	if (s->ret_name_max > 0 && s->ret_name_max < VOLUME_NAME_MAX)
 		st.f_namemax = s->ret_name_max;
-	if (s->result)
+	if (wait_for_side(op, s->result))
+		; /* statfs_start() */
+	else if (s->result)
 		request_fail(r, s->result);
 	else if (request_claim(r, &req))
 		fuse_reply_statfs(req, &st);
@@ -494,12 +557,9 @@ static void statfs_done(struct volume_call *call)
 }
 
 /* The destination's: there it will all be. */
-void names_statfs(fuse_req_t req, fuse_ino_t ino)
+static void statfs_start(struct op *op)
 {
-	struct op *op = op_new(req, ino, NULL);
-
-	if (!op)
-		return;
+	op->statfs = (struct volume_statfs){0};
 	op->call = (struct volume_call){
 	    .verb = VOLUME_STATFS,
 	    .items = &op->statfs,
@@ -507,5 +567,17 @@ void names_statfs(fuse_req_t req, fuse_ino_t ino)
 	    .done = statfs_done,
 	    .user = op,
 	};
+	request_hold(&op->request);
 	view_start(op->request.view, DESTINATION, &op->call);
+}
+
+void names_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct op *op = op_new(req, ino, NULL);
+
+	if (!op)
+		return;
+	op->again = statfs_start;
+	statfs_start(op);
+	request_drop(&op->request);
 }
