@@ -9,17 +9,30 @@ struct fixture fixture;
 
 /* --- Around a test ------------------------------------------------------- */
 
+/* What the location says itself goes before what a test would like. */
+static bool has_option(const char *location, const char *query)
+{
+	size_t len = strcspn(query, "=") + 1;
+
+	for (const char *at = strchr(location, '?'); at; at = strchr(at, '&'))
+		if (!strncmp(++at, query, len))
+			return true;
+	return false;
+}
+
 struct volume *fixture_open(const char *query)
 {
+	bool leave =
+	    fixture.local || !*query || has_option(fixture.location, query);
 	char text[4096], error[1024];
 	struct location *location;
 	struct volume *volume;
 
 	snprintf(text, sizeof(text), "%s%s%s", fixture.location,
-		 fixture.local || !*query        ? ""
+		 leave                           ? ""
 		 : strchr(fixture.location, '?') ? "&"
 						 : "?",
-		 fixture.local ? "" : query);
+		 leave ? "" : query);
 	if (location_parse(text, &location, error, sizeof(error)))
 		fail_msg("%s", error);
 	if (volume_open_location(location, &volume, error, sizeof(error)))
