@@ -127,6 +127,7 @@ runs_have_ended() {
 	view_start --no-sync
 	s0=$(proxy_stats counted_source)
 	d0=$(proxy_stats counted_destination)
+	# shellcheck disable=SC2010 # the command is what is counted
 	[ "$(ls -lR "$mountpoint" | grep -c '^-')" = $((dirs * 99)) ]
 	s1=$(proxy_stats counted_source)
 	d1=$(proxy_stats counted_destination)
