@@ -35,8 +35,6 @@
 /* Batches that wait between scanners and lanes. */
 #define QUEUE_MAX 128
 
-#define LANES_MAX 128
-
 /* Large files at once. Each holds the ranges in flight of both sides: at most
  * twice WINDOW_MAX of ranges.c in MiB, so 128 MiB together. (A file that
  * outgrew its batch, or leads a group whose leader failed, is carried by the
@@ -182,7 +180,9 @@ static unsigned lane_count(const struct engine *e)
 		return jobs;
 	if (other > depth)
 		depth = other;
-	return depth < 4 ? 4 : depth > LANES_MAX ? LANES_MAX : depth;
+	return depth < 4                 ? 4
+	       : depth > ENGINE_JOBS_MAX ? ENGINE_JOBS_MAX
+					 : depth;
 }
 
 void engine_pause(struct engine *e, bool pause)
@@ -415,13 +415,12 @@ static void run_passes(struct engine *e)
 static int start_lanes(struct engine *e, struct lanes **ret,
 		       struct lanes **ret_large)
 {
-	unsigned count, max;
+	unsigned count;
 	int r;
 
 	pthread_mutex_lock(&e->lanes_lock);
 	count = lane_count(e);
-	max = count > ENGINE_JOBS_MAX ? count : ENGINE_JOBS_MAX;
-	r = lane_start(e, e->work, count, max, ret);
+	r = lane_start(e, e->work, count, ENGINE_JOBS_MAX, ret);
 	if (r == 0)
 		r = lane_start(e, e->large, large_count(count), LARGE_LANES,
 			       ret_large);

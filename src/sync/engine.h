@@ -99,7 +99,7 @@ void engine_pause(struct engine *e, bool pause);
  * started, those too many rest after what they carry. -EAGAIN when the system
  * has no more threads: then it is as many as could be had.
  */
-#define ENGINE_JOBS_MAX 64
+#define ENGINE_JOBS_MAX 128
 int engine_set_jobs(struct engine *e, unsigned jobs);
 unsigned engine_get_jobs(const struct engine *e);
 

@@ -77,7 +77,7 @@ int runner_resume(struct runner *r);
  * -ESRCH: there was nothing. */
 int runner_cancel(struct runner *r);
 
-/* Lanes, 1 to 64; from now on, and for further executions. -EINVAL. */
+/* Lanes, 1 to 128; from now on, and for further executions. -EINVAL. */
 int runner_set_jobs(struct runner *r, unsigned jobs);
 
 /* `with_lists`: samples and transfers too. 0 or -ENOMEM. */

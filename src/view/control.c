@@ -38,7 +38,7 @@ static const char help[] =
     "pause          begin nothing new; what is on its way ends\n"
     "resume         go on\n"
     "cancel         end the execution under way, forget those that wait\n"
-    "jobs=N         use N lanes, 1 to 64\n";
+    "jobs=N         use N lanes, 1 to 128\n";
 
 const char *control_help(void)
 {
@@ -113,7 +113,7 @@ static int parse_jobs(struct span s, unsigned *ret, char *error,
 			n = digit <= 9 ? 10 * n + digit : 1000;
 		}
 	if (n < 1 || n > ENGINE_JOBS_MAX)
-		return refuse(s, "wants a number from 1 to 64 after the '='",
+		return refuse(s, "wants a number from 1 to 128 after the '='",
 			      error, error_size);
 	*ret = n;
 	return 0;

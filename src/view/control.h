@@ -8,7 +8,7 @@
  *   rescan PATH     run one entry and what lies below it
  *   pause, resume   begin nothing new; go on
  *   cancel          end the execution under way, forget those that wait
- *   jobs=N          as many lanes, 1 to 64
+ *   jobs=N          as many lanes, 1 to 128
  *
  * Thread rule: pure.
  */

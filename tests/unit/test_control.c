@@ -53,7 +53,7 @@ static void test_words(void **state)
 	assert_one("resume", CONTROL_RESUME, NULL, 0);
 	assert_one("cancel", CONTROL_CANCEL, NULL, 0);
 	assert_one("jobs=1", CONTROL_JOBS, NULL, 1);
-	assert_one("jobs=64\n", CONTROL_JOBS, NULL, 64);
+	assert_one("jobs=128\n", CONTROL_JOBS, NULL, 128);
 	assert_one("jobs=064\n", CONTROL_JOBS, NULL, 64);
 }
 
@@ -107,13 +107,13 @@ static void test_refused(void **state)
 	assert_refused("\x1b[2J", "\"\\033[2J\"", "is no command");
 	assert_refused("start now", "\"start now\"", "more than one word");
 	assert_refused("jobs", "\"jobs\"", "is no command");
-	assert_refused("jobs=", "\"jobs=\"", "1 to 64");
-	assert_refused("jobs=0", "\"jobs=0\"", "1 to 64");
-	assert_refused("jobs=65", "\"jobs=65\"", "1 to 64");
-	assert_refused("jobs=-1", "\"jobs=-1\"", "1 to 64");
-	assert_refused("jobs=1x", "\"jobs=1x\"", "1 to 64");
-	assert_refused("jobs=x1", "\"jobs=x1\"", "1 to 64");
-	assert_refused("jobs=4294967297", "jobs=", "1 to 64");
+	assert_refused("jobs=", "\"jobs=\"", "1 to 128");
+	assert_refused("jobs=0", "\"jobs=0\"", "1 to 128");
+	assert_refused("jobs=129", "\"jobs=129\"", "1 to 128");
+	assert_refused("jobs=-1", "\"jobs=-1\"", "1 to 128");
+	assert_refused("jobs=1x", "\"jobs=1x\"", "1 to 128");
+	assert_refused("jobs=x1", "\"jobs=x1\"", "1 to 128");
+	assert_refused("jobs=4294967297", "jobs=", "1 to 128");
 	assert_refused("jobs=1 2", "\"jobs=1 2\"", "more than one word");
 	assert_refused("rescan", "\"rescan\"", "wants a path");
 	assert_refused("rescan a//b", "\"a//b\"", "empty name");

@@ -1237,6 +1237,7 @@ static void test_reader_moment(void **state)
 	manifest_reader_end(f->r);
 	assert_int_equal(manifest_get(f->r, 1, "same", &got), 1);
 	manifest_reader_end(f->r);
+	close_both(f);
 }
 
 int main(void)

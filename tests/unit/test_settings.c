@@ -26,8 +26,8 @@ static void test_good(void **state)
 	(void)state;
 	assert_int_equal(settings_set(&o, "verify", "all", error, 256), 0);
 	assert_int_equal(o.verify, VERIFY_ALL);
-	assert_int_equal(settings_set(&o, "jobs", "64", error, 256), 0);
-	assert_int_equal(o.jobs, 64);
+	assert_int_equal(settings_set(&o, "jobs", "128", error, 256), 0);
+	assert_int_equal(o.jobs, 128);
 	assert_int_equal(settings_set(&o, "no-owner", NULL, error, 256), 0);
 	assert_true(o.no_owner);
 	assert_int_equal(settings_set(&o, "no-owner", "no", error, 256), 0);
@@ -49,7 +49,7 @@ static void test_bad(void **state)
 	    {"verify", "", -EINVAL},
 	    {"verify", "everything", -EINVAL},
 	    {"jobs", "0", -EINVAL},
-	    {"jobs", "65", -EINVAL},
+	    {"jobs", "129", -EINVAL},
 	    {"jobs", " 1", -EINVAL},
 	    {"jobs", "1x", -EINVAL},
 	    {"jobs", "99999999999999999999", -EINVAL},
