@@ -18,6 +18,7 @@ build   module   sqlite3       libsqlite3-dev   sqlite-devel
 build   module   fuse3         libfuse3-dev     fuse3-devel
 build   module   jansson       libjansson-dev   jansson-devel
 build   module   libcrypto     libssl-dev       openssl-devel
+build   module   libcurl       libcurl4-openssl-dev libcurl-devel
 servers command  ganesha.nfsd  nfs-ganesha      nfs-ganesha
 servers file     /usr/lib/*/ganesha/libfsalvfs.so|/usr/lib64/ganesha/libfsalvfs.so nfs-ganesha-vfs nfs-ganesha-vfs
 servers file     /usr/sbin/rpcbind|/usr/bin/rpcbind rpcbind rpcbind

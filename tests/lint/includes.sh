@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The law of the house: base <- nfs <- volume <- sync <- view <- main.
+# The law of the house: base <- aws <- nfs <- volume <- sync <- view <- main.
 #
 # A file includes headers of its own folder and of folders before it; headers
 # include nothing in a circle; each foreign library has one home.
@@ -14,12 +14,13 @@ rank()
 {
 	case $1 in
 	base/*) echo 1 ;;
-	nfs/*) echo 2 ;;
-	volume/*) echo 3 ;;
-	sync/*) echo 4 ;;
-	view/*) echo 5 ;;
+	aws/*) echo 2 ;;
+	nfs/*) echo 3 ;;
+	volume/*) echo 4 ;;
+	sync/*) echo 5 ;;
+	view/*) echo 6 ;;
 	*/*) ;;
-	*) echo 6 ;;
+	*) echo 7 ;;
 	esac
 }
 
@@ -27,9 +28,10 @@ rank()
 home()
 {
 	case $1 in
+	curl/*) echo 'aws/*' ;;
 	fuse*.h | fuse*/*) echo 'view/* main.c' ;;
 	nfsc/*) echo 'volume/libnfs*' ;;
-	openssl/*) echo 'nfs/*' ;;
+	openssl/*) echo 'aws/* nfs/*' ;;
 	sqlite3*.h) echo 'sync/manifest*.[ch] sync/spill.c' ;;
 	xxh*.h) echo 'base/digest.[ch]' ;;
 	*) echo '*' ;;
