@@ -343,7 +343,7 @@ static void test_statfs(void **state)
 	struct volume_statfs fs = {.result = 1};
 
 	(void)state;
-	volume_run(fixture.volume, VOLUME_STATFS, &fs, 1);
+	fixture_run(VOLUME_STATFS, &fs, 1);
 	assert_int_equal(fs.result, 0);
 	assert_true(fs.ret_total_bytes > 0);
 	assert_true(fs.ret_free_bytes <= fs.ret_total_bytes);

@@ -44,8 +44,8 @@ static void test_many(void **state)
 		removes[i] = (struct volume_remove){
 		    .dir = fixture.dir, .name = names[i], .result = 1};
 	}
-	volume_run(fixture.volume, VOLUME_WRITE_WHOLE, writes, MANY);
-	volume_run(fixture.volume, VOLUME_LOOKUP, lookups, MANY);
+	fixture_run(VOLUME_WRITE_WHOLE, writes, MANY);
+	fixture_run(VOLUME_LOOKUP, lookups, MANY);
 	for (size_t i = 0; i < MANY; i++) {
 		EXPECT(names[i], writes[i].result, 0);
 		EXPECT(names[i], lookups[i].result, 0);
@@ -59,9 +59,9 @@ static void test_many(void **state)
 		    .result = 1,
 		};
 	}
-	volume_run(fixture.volume, VOLUME_READ_WHOLE, reads, MANY);
-	volume_run(fixture.volume, VOLUME_GETATTR, attrs, MANY);
-	volume_run(fixture.volume, VOLUME_REMOVE, removes, MANY);
+	fixture_run(VOLUME_READ_WHOLE, reads, MANY);
+	fixture_run(VOLUME_GETATTR, attrs, MANY);
+	fixture_run(VOLUME_REMOVE, removes, MANY);
 	for (size_t i = 0; i < MANY; i++) {
 		EXPECT(names[i], reads[i].result, 0);
 		EXPECT(names[i], attrs[i].result, 0);
@@ -109,8 +109,8 @@ static void try_mixed(const bool *bad, size_t count)
 		makes[i].name = dirs[i];
 		makes[i].type = ENTRY_DIRECTORY;
 	}
-	volume_run(fixture.volume, VOLUME_WRITE_WHOLE, writes, count);
-	volume_run(fixture.volume, VOLUME_MAKE, makes, count);
+	fixture_run(VOLUME_WRITE_WHOLE, writes, count);
+	fixture_run(VOLUME_MAKE, makes, count);
 	for (size_t i = 0; i < count; i++) {
 		const struct handle *h = bad[i] ? gone : writes[i].ret_handle;
 
@@ -125,11 +125,11 @@ static void try_mixed(const bool *bad, size_t count)
 		removes[i].dir = dir;
 		removes[i].name = names[i];
 	}
-	volume_run(fixture.volume, VOLUME_GETATTR, attrs, count);
-	volume_run(fixture.volume, VOLUME_READ_WHOLE, reads, count);
-	volume_run(fixture.volume, VOLUME_SETATTR, sets, count);
-	volume_run(fixture.volume, VOLUME_LINK, links, count);
-	volume_run(fixture.volume, VOLUME_REMOVE, removes, count);
+	fixture_run(VOLUME_GETATTR, attrs, count);
+	fixture_run(VOLUME_READ_WHOLE, reads, count);
+	fixture_run(VOLUME_SETATTR, sets, count);
+	fixture_run(VOLUME_LINK, links, count);
+	fixture_run(VOLUME_REMOVE, removes, count);
 	for (size_t i = 0; i < count; i++) {
 		EXPECT("write", writes[i].result, bad[i] ? -EINVAL : 0);
 		EXPECT("make", makes[i].result, bad[i] ? -EEXIST : 0);
@@ -198,7 +198,7 @@ static void test_many_directories(void **state)
 		writes[i].data = (const uint8_t *)names[i];
 		writes[i].len = strlen(names[i]);
 	}
-	volume_run(fixture.volume, VOLUME_WRITE_WHOLE, writes, 200);
+	fixture_run(VOLUME_WRITE_WHOLE, writes, 200);
 	for (size_t i = 0; i < 200; i++) {
 		struct handle *file;
 
@@ -303,10 +303,10 @@ static void *run_thread(void *arg)
 		snprintf(temp, sizeof(temp), "t-%u-%u", number, i);
 		snprintf(name, sizeof(name), "f-%u-%u", number, i % 7);
 		put.len = strlen(name);
-		volume_run(fixture.volume, VOLUME_WRITE_WHOLE, &put, 1);
+		fixture_run(VOLUME_WRITE_WHOLE, &put, 1);
 		get.handle = put.ret_handle;
 		if (!put.result)
-			volume_run(fixture.volume, VOLUME_READ_WHOLE, &get, 1);
+			fixture_run(VOLUME_READ_WHOLE, &get, 1);
 		if (put.result || get.result || get.ret_len != strlen(name) ||
 		    memcmp(get.ret_data, name, get.ret_len) != 0)
 			failures++;
@@ -357,8 +357,11 @@ static void test_cancel(void **state)
 	volume_run(volume, VOLUME_LOOKUP, &dir, 1);
 	assert_int_equal(dir.result, 0);
 	open.dir = dir.ret_handle;
-	volume_run(volume, VOLUME_OPEN, &open, 1);
-	assert_int_equal(open.result, 0);
+	/* One that only reads opens no file here. */
+	if (!fixture.writer) {
+		volume_run(volume, VOLUME_OPEN, &open, 1);
+		assert_int_equal(open.result, 0);
+	}
 	for (size_t i = 0; i < 200; i++) {
 		for (size_t j = 0; j < 50; j++)
 			items[i][j].handle = root;
@@ -382,8 +385,10 @@ static void test_cancel(void **state)
 	EXPECT("afterwards", after.result, -ECANCELED);
 	/* What was open is closed all the same. */
 	close.file = open.ret_file;
-	volume_run(volume, VOLUME_CLOSE, &close, 1);
-	EXPECT("close", close.result, -ECANCELED);
+	if (close.file) {
+		volume_run(volume, VOLUME_CLOSE, &close, 1);
+		EXPECT("close", close.result, -ECANCELED);
+	}
 	volume_items_done(VOLUME_OPEN, &open, 1);
 	volume_items_done(VOLUME_LOOKUP, &dir, 1);
 	volume_free(volume);

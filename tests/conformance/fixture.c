@@ -7,6 +7,73 @@
 
 struct fixture fixture;
 
+/* --- Who does it ---------------------------------------------------------- */
+
+/* Files that the writer has open, and will have to close. */
+static const struct volume_file *written[64];
+
+static void note_written(const struct volume_file *file)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(written); i++)
+		if (!written[i]) {
+			written[i] = file;
+			return;
+		}
+	fail_msg("too many open files");
+}
+
+static bool forget_written(const struct volume_file *file)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(written); i++)
+		if (written[i] == file) {
+			written[i] = NULL;
+			return true;
+		}
+	return false;
+}
+
+static struct volume *who(enum volume_verb verb, const void *items)
+{
+	const struct volume_close *close = items;
+	const struct volume_open *open = items;
+
+	if (!fixture.writer)
+		return fixture.volume;
+	switch (verb) {
+	case VOLUME_LIST:
+	case VOLUME_LOOKUP:
+	case VOLUME_GETATTR:
+	case VOLUME_READLINK:
+	case VOLUME_READ_WHOLE:
+	case VOLUME_READ:
+	case VOLUME_STATFS:
+		return fixture.volume;
+	case VOLUME_OPEN:
+		return open->handle ? fixture.volume : fixture.writer;
+	case VOLUME_CLOSE:
+		return forget_written(close->file) ? fixture.writer
+						   : fixture.volume;
+	default:
+		return fixture.writer;
+	}
+}
+
+void fixture_run(enum volume_verb verb, void *items, size_t count)
+{
+	const struct volume_open *open = items;
+	struct volume *v = who(verb, items);
+
+	volume_run(v, verb, items, count);
+	if (verb == VOLUME_OPEN && fixture.writer && v == fixture.writer &&
+	    open->ret_file)
+		note_written(open->ret_file);
+}
+
+void fixture_start(struct volume_call *call)
+{
+	volume_start(who(call->verb, call->items), call);
+}
+
 /* --- Around a test ------------------------------------------------------- */
 
 /* What the location says itself goes before what a test would like. */
@@ -126,7 +193,7 @@ int do_lookup(const struct handle *dir, const char *name, struct attr *attr,
 {
 	struct volume_lookup item = {.dir = dir, .name = name, .result = 1};
 
-	volume_run(fixture.volume, VOLUME_LOOKUP, &item, 1);
+	fixture_run(VOLUME_LOOKUP, &item, 1);
 	return take(item.result, item.ret_handle, &item.ret_attr, handle, attr);
 }
 
@@ -134,7 +201,7 @@ int do_getattr(const struct handle *handle, struct attr *attr)
 {
 	struct volume_getattr item = {.handle = handle, .result = 1};
 
-	volume_run(fixture.volume, VOLUME_GETATTR, &item, 1);
+	fixture_run(VOLUME_GETATTR, &item, 1);
 	return take(item.result, NULL, &item.ret_attr, NULL, attr);
 }
 
@@ -147,7 +214,7 @@ int do_setattr(const struct handle *handle, const struct attr_set *set,
 	    .result = 1,
 	};
 
-	volume_run(fixture.volume, VOLUME_SETATTR, &item, 1);
+	fixture_run(VOLUME_SETATTR, &item, 1);
 	return take(item.result, NULL, &item.ret_attr, NULL, attr);
 }
 
@@ -156,7 +223,7 @@ int do_readlink(const struct handle *handle, char **target)
 	struct volume_readlink item = {.handle = handle, .result = 1};
 	int result;
 
-	volume_run(fixture.volume, VOLUME_READLINK, &item, 1);
+	fixture_run(VOLUME_READLINK, &item, 1);
 	result = take(item.result, NULL, &item.ret_attr, NULL, NULL);
 	if (result) {
 		assert_null(item.ret_target);
@@ -184,7 +251,7 @@ int do_make(const struct handle *dir, const char *temp, const char *name,
 
 	if (set)
 		item.set = *set;
-	volume_run(fixture.volume, VOLUME_MAKE, &item, 1);
+	fixture_run(VOLUME_MAKE, &item, 1);
 	if (!item.result)
 		assert_int_equal(item.ret_attr.type, type);
 	result =
@@ -203,7 +270,7 @@ int do_link(const struct handle *handle, const struct handle *dir,
 	    .result = 1,
 	};
 
-	volume_run(fixture.volume, VOLUME_LINK, &item, 1);
+	fixture_run(VOLUME_LINK, &item, 1);
 	return take(item.result, NULL, &item.ret_attr, NULL, attr);
 }
 
@@ -216,7 +283,7 @@ int do_remove(const struct handle *dir, const char *name, bool directory)
 	    .result = 1,
 	};
 
-	volume_run(fixture.volume, VOLUME_REMOVE, &item, 1);
+	fixture_run(VOLUME_REMOVE, &item, 1);
 	assert_true(item.result <= 0);
 	return item.result;
 }
@@ -232,7 +299,7 @@ int do_rename(const struct handle *dir, const char *name,
 	    .result = 1,
 	};
 
-	volume_run(fixture.volume, VOLUME_RENAME, &item, 1);
+	fixture_run(VOLUME_RENAME, &item, 1);
 	assert_true(item.result <= 0);
 	return item.result;
 }
@@ -251,7 +318,7 @@ int do_write(const struct handle *dir, const char *name, const void *data,
 
 	if (set)
 		item.set = *set;
-	volume_run(fixture.volume, VOLUME_WRITE_WHOLE, &item, 1);
+	fixture_run(VOLUME_WRITE_WHOLE, &item, 1);
 	if (!item.result) {
 		assert_int_equal(item.ret_attr.type, ENTRY_FILE);
 		assert_int_equal(item.ret_attr.size, len);
@@ -269,7 +336,7 @@ int do_open(const struct handle *dir, const char *name, bool create,
 	    .result = 1,
 	};
 
-	volume_run(fixture.volume, VOLUME_OPEN, &item, 1);
+	fixture_run(VOLUME_OPEN, &item, 1);
 	if (item.result)
 		assert_null(item.ret_file);
 	else
@@ -283,7 +350,7 @@ int do_open_read(const struct handle *handle, struct volume_file **file,
 {
 	struct volume_open item = {.handle = handle, .result = 1};
 
-	volume_run(fixture.volume, VOLUME_OPEN, &item, 1);
+	fixture_run(VOLUME_OPEN, &item, 1);
 	if (item.result) {
 		assert_null(item.ret_file);
 	} else {
@@ -306,7 +373,7 @@ int do_range_write(struct volume_file *file, uint64_t offset, const void *data,
 	    .result = 1,
 	};
 
-	volume_run(fixture.volume, VOLUME_WRITE, &item, 1);
+	fixture_run(VOLUME_WRITE, &item, 1);
 	assert_true(item.result <= 0);
 	if (verifier)
 		*verifier = item.ret_verifier;
@@ -317,7 +384,7 @@ int do_commit(struct volume_file *file, uint64_t *verifier)
 {
 	struct volume_commit item = {.file = file, .result = 1};
 
-	volume_run(fixture.volume, VOLUME_COMMIT, &item, 1);
+	fixture_run(VOLUME_COMMIT, &item, 1);
 	assert_true(item.result <= 0);
 	if (verifier)
 		*verifier = item.ret_verifier;
@@ -328,7 +395,7 @@ int do_close(struct volume_file *file)
 {
 	struct volume_close item = {.file = file, .result = 1};
 
-	volume_run(fixture.volume, VOLUME_CLOSE, &item, 1);
+	fixture_run(VOLUME_CLOSE, &item, 1);
 	assert_true(item.result <= 0);
 	return item.result;
 }
@@ -341,7 +408,7 @@ int do_read_whole(const struct handle *handle, size_t expect,
 	    .expect = expect,
 	    .result = 1,
 	};
-	volume_run(fixture.volume, VOLUME_READ_WHOLE, item, 1);
+	fixture_run(VOLUME_READ_WHOLE, item, 1);
 	if (item->result)
 		assert_null(item->ret_blob);
 	else if (item->ret_len > 0)
@@ -365,7 +432,7 @@ int do_read_file(const struct handle *handle, struct volume_file *file,
 	    .len = len,
 	    .result = 1,
 	};
-	volume_run(fixture.volume, VOLUME_READ, item, 1);
+	fixture_run(VOLUME_READ, item, 1);
 	if (item->result)
 		assert_null(item->ret_blob);
 	return item->result;
@@ -375,7 +442,7 @@ int do_read_file(const struct handle *handle, struct volume_file *file,
 
 struct handle *make_dir(const struct handle *dir, const char *name)
 {
-	struct handle *handle;
+	struct handle *handle = NULL;
 
 	EXPECT(name,
 	       do_make(dir, NULL, name, ENTRY_DIRECTORY, NULL, NULL, &handle),
@@ -386,7 +453,7 @@ struct handle *make_dir(const struct handle *dir, const char *name)
 struct handle *make_file(const struct handle *dir, const char *name,
 			 const char *text)
 {
-	struct handle *handle;
+	struct handle *handle = NULL;
 
 	EXPECT(name, do_write(dir, name, text, strlen(text), NULL, &handle), 0);
 	return handle;
@@ -395,7 +462,7 @@ struct handle *make_file(const struct handle *dir, const char *name,
 struct handle *make_link(const struct handle *dir, const char *name,
 			 const char *target)
 {
-	struct handle *handle;
+	struct handle *handle = NULL;
 
 	EXPECT(name,
 	       do_make(dir, NULL, name, ENTRY_SYMLINK, target, NULL, &handle),
@@ -405,7 +472,7 @@ struct handle *make_link(const struct handle *dir, const char *name,
 
 struct handle *lookup(const struct handle *dir, const char *name)
 {
-	struct handle *handle;
+	struct handle *handle = NULL;
 
 	EXPECT(name, do_lookup(dir, name, NULL, &handle), 0);
 	return handle;
@@ -440,7 +507,7 @@ int list_all(const struct handle *dir, size_t max_bytes,
 		size_t n = page.ret_count;
 
 		page.result = 1;
-		volume_run(fixture.volume, VOLUME_LIST, &page, 1);
+		fixture_run(VOLUME_LIST, &page, 1);
 		assert_true(page.result <= 0);
 		if (page.result) {
 			assert_int_equal(page.ret_count, 0);

@@ -5,6 +5,9 @@
  * One volume is opened for all tests; each test has a fresh directory on it.
  * The short functions below carry one item each and answer its result.
  *
+ * A volume that only reads is tested with another one on the same directory,
+ * the writer, whose handles it must take. It gets all that changes anything.
+ *
  * Where it is known which local directory lies behind the volume ("backing"),
  * tests look there with plain system calls, for a second opinion.
  *
@@ -32,6 +35,7 @@
 
 struct fixture {
 	struct volume *volume;
+	struct volume *writer; /* that changes things instead; or NULL */
 	char *location;
 	char *backing;      /* the directory behind it, or NULL */
 	bool local;         /* the volume is the backing itself */
@@ -54,6 +58,10 @@ extern const size_t attr_test_count, call_test_count, denied_test_count,
 
 int fixture_begin(void **state);
 int fixture_end(void **state);
+
+/* volume_run() and volume_start() by whoever of both volumes is to do it. */
+void fixture_run(enum volume_verb verb, void *items, size_t count);
+void fixture_start(struct volume_call *call);
 
 /* Opens the location once more; `query` is added to the URL of a server. */
 struct volume *fixture_open(const char *query);

@@ -26,7 +26,7 @@ static void make_many(const struct handle *dir, size_t count)
 			    .result = 1,
 			};
 		}
-		volume_run(fixture.volume, VOLUME_WRITE_WHOLE, items, n);
+		fixture_run(VOLUME_WRITE_WHOLE, items, n);
 		for (size_t i = 0; i < n; i++)
 			EXPECT(names[i], items[i].result, 0);
 		volume_items_done(VOLUME_WRITE_WHOLE, items, n);
@@ -114,7 +114,7 @@ static void test_changing(void **state)
 
 			if (p->ret_eof)
 				continue;
-			volume_run(fixture.volume, VOLUME_LIST, p, 1);
+			fixture_run(VOLUME_LIST, p, 1);
 			assert_int_equal(p->result, 0);
 			for (size_t j = 0; j < p->ret_count; j++)
 				p->cookie = p->ret_entries[j].cookie;

@@ -117,7 +117,7 @@ static void test_bad_names(void **state)
 
 		EXPECT(what, do_lookup(dir, name, NULL, NULL), want);
 		EXPECT(what, do_write(dir, name, "x", 1, NULL, NULL), want);
-		volume_run(fixture.volume, VOLUME_WRITE_WHOLE, &put, 1);
+		fixture_run(VOLUME_WRITE_WHOLE, &put, 1);
 		EXPECT(what, put.result, want);
 		EXPECT(what,
 		       do_make(dir, NULL, name, ENTRY_FIFO, NULL, NULL, NULL),

@@ -43,7 +43,7 @@ static void fly(enum volume_verb verb, void *items, size_t size, size_t count)
 		    .done = land,
 		    .user = &flight,
 		};
-		volume_start(fixture.volume, &calls[i]);
+		fixture_start(&calls[i]);
 	}
 	pthread_mutex_lock(&flight.lock);
 	while (flight.left > 0)

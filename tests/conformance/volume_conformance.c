@@ -9,6 +9,9 @@
  * may be made; what is made there is removed again. BACKING is the local
  * directory that a server exports as LOCATION. Arguments after "--" choose
  * tests by their name (cmocka's pattern, with * and ?).
+ *
+ * EFSBRIDGE_TEST_WRITER is another location of the same directory, for a
+ * LOCATION that only reads. What callers may not do is not tested then.
  */
 #include "fixture.h"
 
@@ -41,11 +44,24 @@ static const char *argument(int argc, char **argv, int i, const char *variable)
 	return value && *value ? value : NULL;
 }
 
+static struct volume *open_location(const char *text, struct location **ret)
+{
+	struct volume *volume;
+	char error[1024];
+
+	if (location_parse(text, ret, error, sizeof(error)) ||
+	    volume_open_location(*ret, &volume, error, sizeof(error))) {
+		fprintf(stderr, "%s\n", error);
+		exit(2);
+	}
+	return volume;
+}
+
 /* Opens what is tested; true when a directory must be removed afterwards. */
 static bool open_fixture(const char *text, const char *backing)
 {
+	const char *writer = argument(0, NULL, 0, "EFSBRIDGE_TEST_WRITER");
 	struct location *location;
-	char error[1024];
 
 	if (text) {
 		fixture.location = strdup(text);
@@ -53,12 +69,11 @@ static bool open_fixture(const char *text, const char *backing)
 	} else {
 		use_local_directory();
 	}
-	if (location_parse(fixture.location, &location, error, sizeof(error)) ||
-	    volume_open_location(location, &fixture.volume, error,
-				 sizeof(error))) {
-		fprintf(stderr, "%s\n", error);
-		exit(2);
+	if (writer) {
+		fixture.writer = open_location(writer, &location);
+		location_free(location);
 	}
+	fixture.volume = open_location(fixture.location, &location);
 	fixture.local = location->kind == LOCATION_DIRECTORY;
 	if (fixture.local && !fixture.backing)
 		fixture.backing = strdup(location->path);
@@ -89,12 +104,16 @@ int main(int argc, char **argv)
 	}
 	fresh = open_fixture(argument(argc, argv, 1, "EFSBRIDGE_TEST_LOCATION"),
 			     argument(argc, argv, 2, "EFSBRIDGE_TEST_BACKING"));
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (fixture.writer && parts[i].tests == denied_tests)
+			continue;
 		for (size_t j = 0; j < parts[i].count; j++)
 			if (count < ARRAY_SIZE(tests))
 				tests[count++] = parts[i].tests[j];
+	}
 	failed = _cmocka_run_group_tests("volume", tests, count, NULL, NULL);
 	volume_free(fixture.volume);
+	volume_free(fixture.writer);
 	if (fresh && rmdir(fixture.backing)) {
 		perror(fixture.backing);
 		failed++;

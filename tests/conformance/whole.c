@@ -119,7 +119,7 @@ static void test_attributes(void **state)
 	struct attr attr;
 
 	(void)state;
-	volume_run(fixture.volume, VOLUME_WRITE_WHOLE, &item, 1);
+	fixture_run(VOLUME_WRITE_WHOLE, &item, 1);
 	assert_int_equal(item.result, 0);
 	assert_int_equal(item.ret_attr.mode, 06751);
 	assert_true(item.ret_attr.mtime_ns == set.mtime_ns);

@@ -42,6 +42,11 @@ conform() {
 		"$(server_export source)/a b/c%d"
 }
 
+@test "of two volumes, one reads what the other writes" {
+	EFSBRIDGE_TEST_WRITER=$(server_url source) conform \
+		"$(server_url source '' conns=1)" "$(server_export source)"
+}
+
 @test "one connection conforms" {
 	conform "$(server_url source '' conns=1)" "$(server_export source)"
 }
