@@ -33,6 +33,7 @@ check   command  clang         clang            clang
 check   command  clang-format  clang-format     clang-tools-extra
 check   file     /usr/sbin/cron|/usr/sbin/crond cron cronie
 check   command  jq            jq               jq
+check   file     /usr/sbin/mkfs.ext4|/sbin/mkfs.ext4 e2fsprogs e2fsprogs
 check   command  mandoc        mandoc           mandoc
 check   command  promtool      prometheus       golang-github-prometheus
 check   command  ps            procps           procps-ng

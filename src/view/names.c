@@ -17,7 +17,8 @@
  *	user.efsbridge.execution  the one that recorded it
  *
  * All others, among them those that the kernel asks for by itself, do not
- * exist: that is said without asking a side.
+ * exist, or cannot as a local file system has it: that is said without asking
+ * a side.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -444,6 +445,18 @@ static const struct xattr *find_xattr(const char *name)
 	return NULL;
 }
 
+/* Of a name that is none of them: no data, or no such kind of names? Access
+ * control lists never get here, the kernel knows that there are none. */
+static int unknown_xattr(const char *name)
+{
+	static const char *const kinds[] = {"user.", "trusted.", "security."};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strncmp(name, kinds[i], strlen(kinds[i])))
+			return ENODATA;
+	return EOPNOTSUPP;
+}
+
 /* Answers with a value or a list: its length when `size` is 0. */
 static void reply_xattr(struct request *r, const char *value, size_t len)
 {
@@ -503,7 +516,7 @@ void names_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	struct op *op;
 
 	if (!find_xattr(name)) {
-		fuse_reply_err(req, ENODATA);
+		fuse_reply_err(req, unknown_xattr(name));
 		return;
 	}
 	op = op_new(req, ino, name);
