@@ -74,10 +74,10 @@ static int parse_locations(struct session *s)
 	char error[ERROR_SIZE];
 
 	for (int side = 0; side < SIDES; side++) {
-		const char *text = s->options->location[side];
-
-		if (location_parse(text, &s->location[side], error,
-				   sizeof(error)) < 0) {
+		if (location_parse_with(s->options->location[side],
+					s->options->location_options[side],
+					&s->location[side], error,
+					sizeof(error)) < 0) {
 			log_error("%s: %s", side_name((enum side)side), error);
 			return -EINVAL;
 		}

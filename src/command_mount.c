@@ -435,7 +435,7 @@ enum exit_status command_mount(const struct options *o)
 
 	if (!o->foreground && !daemon_start(&m.ready_fd, &m.status))
 		return m.status;
-	if (pair_parse(o->location, m.location) == 0)
+	if (pair_parse(o, m.location) == 0)
 		run_worker(&m);
 	mounting_done(&m);
 	return m.status;

@@ -84,18 +84,19 @@ static enum exit_status run_command(const struct options *o)
 
 int main(int argc, char **argv)
 {
+	enum exit_status status = EXIT_DONE;
 	struct options o;
 
-	if (options_parse(argc, argv, &o) < 0)
-		return EXIT_USAGE;
-	if (o.help) {
+	if (options_parse(argc, argv, &o) < 0) {
+		status = EXIT_USAGE;
+	} else if (o.help) {
 		help_print(o.command);
-		return (int)flush_output(EXIT_DONE);
-	}
-	if (o.version) {
+	} else if (o.version) {
 		puts("efsbridge " PACKAGE_VERSION);
-		return (int)flush_output(EXIT_DONE);
+	} else {
+		set_up_log(&o);
+		status = run_command(&o);
 	}
-	set_up_log(&o);
-	return (int)flush_output(run_command(&o));
+	options_done(&o);
+	return (int)flush_output(status);
 }

@@ -10,12 +10,16 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "config.h"
+#include "options_config.h"
 #include "sync/settings.h"
+#include "sync/task.h"
 
 #define ERROR_SIZE 512
 
 enum {
-	OPT_STATE = 256,
+	OPT_CONFIG = 256,
+	OPT_STATE,
 	OPT_TASK,
 	OPT_DRY_RUN,
 	OPT_NO_QUEUE,
@@ -29,6 +33,7 @@ enum {
 };
 
 static const struct option sync_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
     {"state", required_argument, NULL, OPT_STATE},
     {"task", required_argument, NULL, OPT_TASK},
     {"dry-run", no_argument, NULL, OPT_DRY_RUN},
@@ -42,6 +47,7 @@ static const struct option sync_options[] = {
 };
 
 static const struct option mount_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
     {"state", required_argument, NULL, OPT_STATE},
     {"task", required_argument, NULL, OPT_TASK},
     {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
@@ -59,6 +65,7 @@ static const struct option mount_options[] = {
 };
 
 static const struct option status_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
     {"state", required_argument, NULL, OPT_STATE},
     {"task", required_argument, NULL, OPT_TASK},
     {"json", no_argument, NULL, OPT_JSON},
@@ -69,6 +76,7 @@ static const struct option status_options[] = {
 };
 
 static const struct option history_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
     {"state", required_argument, NULL, OPT_STATE},
     {"task", required_argument, NULL, OPT_TASK},
     {"json", no_argument, NULL, OPT_JSON},
@@ -86,7 +94,8 @@ static int take_setting(int number, struct options *o)
 
 	if (settings_set(&o->sync, s->word, optarg, error, sizeof(error)) == 0)
 		return 0;
-	log_error("--%s=%s: %s", s->word, optarg, error);
+	log_error("--%s%s%s: %s", s->word, optarg ? "=" : "",
+		  optarg ? optarg : "", error);
 	return -EINVAL;
 }
 
@@ -135,6 +144,8 @@ static int take_mount_option(int opt, struct options *o)
 static int take_option(int opt, struct options *o)
 {
 	switch (opt) {
+	case OPT_CONFIG: /* taken already */
+		break;
 	case OPT_STATE:
 		o->state = optarg;
 		break;
@@ -172,17 +183,110 @@ static int take_option(int opt, struct options *o)
 	return 0;
 }
 
+/* --- The configuration ---------------------------------------------------- */
+
+static int load_config(struct options *o)
+{
+	CLEANUP_FREE char *path = NULL;
+	char error[CONFIG_ERROR_SIZE];
+	int r;
+
+	if (o->config)
+		return 0;
+	path = config_locate(o->config_path);
+	if (!path) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	r = config_load(path, &o->config, error);
+	/* A file that nobody has named need not be there. */
+	if (r < 0 && (o->config_path || (r != -ENOENT && r != -EACCES)))
+		log_error("%s", error);
+	return r;
+}
+
+static bool is_needless(const struct options *o, int error)
+{
+	return !o->config_path && (error == -ENOENT || error == -EACCES);
+}
+
+/*
+ * What the configuration says of a task. A task that is only looked at may be
+ * known without it.
+ */
+static int take_named(struct options *o, bool must_be_there)
+{
+	const char *name = o->operand[0];
+	CLEANUP_FREE char *path = NULL;
+	char error[CONFIG_ERROR_SIZE];
+	int r = load_config(o);
+
+	if (r < 0 && is_needless(o, r)) {
+		if (!must_be_there)
+			return 0;
+		path = config_locate(NULL);
+		log_error("%s: neither a task, for %s cannot be read (%s), "
+			  "nor two locations",
+			  name, path ? path : "the configuration",
+			  strerror(-r));
+	}
+	if (r < 0)
+		return r;
+	r = options_config_take(o, o->config, name, error);
+	if (r == -ENOENT && !must_be_there)
+		return 0;
+	if (r < 0) {
+		log_error("%s", error);
+		return r;
+	}
+	o->named = true;
+	o->operand++;
+	o->operand_count--;
+	return 0;
+}
+
+/* A location as it was given, or the name of one. */
+static int take_location(struct options *o, enum side side, const char *word)
+{
+	char error[CONFIG_ERROR_SIZE];
+	int r;
+
+	o->location[side] = word;
+	if (!task_is_name(word))
+		return 0;
+	r = load_config(o);
+	if (r < 0)
+		return is_needless(o, r) ? 0 : r;
+	r = options_config_locate(o, o->config, side, word, error);
+	/* What is missing from the word itself is said when it is parsed. */
+	if (r == 0 || r == -ENOENT)
+		return 0;
+	log_error("%s", error);
+	return r;
+}
+
+static int take_pair(struct options *o)
+{
+	int r = 0;
+
+	for (enum side side = 0; side < SIDES && r == 0; side++)
+		r = take_location(o, side, o->operand[side]);
+	return r;
+}
+
+/* --- Operands ------------------------------------------------------------- */
+
 static int take_locations(struct options *o)
 {
-	if (o->operand_count != SIDES) {
-		log_error("sync takes two locations, SOURCE and DESTINATION, "
-			  "not %u; see efsbridge sync --help",
-			  o->operand_count);
-		return -EINVAL;
-	}
-	for (int side = 0; side < SIDES; side++)
-		o->location[side] = o->operand[side];
-	return 0;
+	if (o->named)
+		return 0;
+	if (o->operand_count == SIDES)
+		return take_pair(o);
+	log_error("%s takes two locations, SOURCE and DESTINATION, or the "
+		  "name of a task in the configuration; see efsbridge %s "
+		  "--help",
+		  o->word, o->word);
+	return -EINVAL;
 }
 
 /* What names one task, see target.h. */
@@ -202,15 +306,18 @@ static int take_target(struct options *o)
 
 static int take_mount(struct options *o)
 {
-	if (o->operand_count != SIDES + 1) {
+	unsigned locations = o->named ? 0 : SIDES;
+
+	if (o->operand_count != locations + 1) {
 		log_error("a mount takes SOURCE, DESTINATION and MOUNTPOINT, "
-			  "and sync, status and history are the other "
-			  "commands; see efsbridge --help");
+			  "or the name of a task in the configuration and "
+			  "MOUNTPOINT; for the other commands see efsbridge "
+			  "--help");
 		return -EINVAL;
 	}
-	for (int side = 0; side < SIDES; side++)
-		o->location[side] = o->operand[side];
-	o->mountpoint = o->operand[SIDES];
+	if (!o->named && take_pair(o) < 0)
+		return -EINVAL;
+	o->mountpoint = o->operand[locations];
 	if (o->no_sync && (o->once || o->interval_ns)) {
 		log_error("--no-sync says not to copy, %s to do so: choose one",
 			  o->once ? "--once" : "--interval");
@@ -230,15 +337,21 @@ static const struct command_word {
 	const char *short_options;
 	const struct option *long_options; /* its own */
 	bool settings;                     /* and those of a task */
+	unsigned named; /* how many operands there are when the first one is
+			   the name of a task */
+	bool looks;     /* only looks at tasks, also at those that are not in
+			   the configuration */
 	int (*take_operands)(struct options *o);
 } command_words[] = {
-    {"sync", COMMAND_SYNC, "vhV", sync_options, true, take_locations},
-    {"status", COMMAND_STATUS, "hV", status_options, false, take_target},
-    {"history", COMMAND_HISTORY, "hV", history_options, false, take_target},
+    {"sync", COMMAND_SYNC, "vhV", sync_options, true, 1, false, take_locations},
+    {"status", COMMAND_STATUS, "hV", status_options, false, 1, true,
+     take_target},
+    {"history", COMMAND_HISTORY, "hV", history_options, false, 1, true,
+     take_target},
 };
 
 static const struct command_word mount_word = {
-    NULL, COMMAND_MOUNT, "o:fdvhV", mount_options, true, take_mount,
+    NULL, COMMAND_MOUNT, "o:fdvhV", mount_options, true, 2, false, take_mount,
 };
 
 static const struct command_word *find_word(const char *word)
@@ -266,50 +379,124 @@ static struct option *list_options(const struct command_word *w)
 	for (size_t i = 0; w->settings && i < settings_count; i++)
 		ret[count + i] = (struct option){
 		    .name = settings[i].word,
-		    .has_arg =
-			settings[i].expects ? required_argument : no_argument,
+		    /* --no-mode=no takes back what the configuration says. */
+		    .has_arg = settings[i].expects ? required_argument
+						   : optional_argument,
 		    .val = OPT_SETTING + (int)i,
 		};
 	return ret;
 }
 
+/* What has to be known of the command line before the rest of it is taken,
+ * since that goes over the configuration. */
+static int look_ahead(const struct command_word *w, const struct option *all,
+		      int argc, char **argv, struct options *o)
+{
+	int opt;
+
+	optind = 0;
+	while ((opt = getopt_long(argc, argv, w->short_options, all, NULL)) !=
+	       -1) {
+		if (opt == '?')
+			return -EINVAL;
+		if (opt == 'h')
+			o->help = true;
+		else if (opt == 'V')
+			o->version = true;
+		else if (opt == OPT_CONFIG)
+			o->config_path = optarg;
+		else if (opt == OPT_NO_SYNC)
+			o->no_sync = true;
+		else if (opt == OPT_ONCE)
+			o->once = true;
+		else if (opt == OPT_INTERVAL)
+			o->interval_ns = 1;
+	}
+	o->operand = argv + optind;
+	o->operand_count = (unsigned)(argc - optind);
+	return 0;
+}
+
+static int take_config(const struct command_word *w, struct options *o)
+{
+	const struct options given = *o;
+	int r = 0;
+
+	o->no_sync = o->once = false;
+	o->interval_ns = 0;
+	if (o->config_path)
+		r = load_config(o);
+	if (r == 0 && w->named && o->operand_count == w->named &&
+	    task_is_name(o->operand[0]))
+		r = take_named(o, !w->looks);
+	/* These speak against each other: what is given takes the other one of
+	 * the configuration away. */
+	if (given.no_sync) {
+		o->once = false;
+		o->interval_ns = 0;
+	}
+	if (given.once || given.interval_ns)
+		o->no_sync = false;
+	return r;
+}
+
 static int parse_command(const struct command_word *w, int argc, char **argv,
 			 struct options *o)
 {
-	CLEANUP_FREE struct option *long_options = list_options(w);
-	int opt;
+	CLEANUP_FREE struct option *all = list_options(w);
+	int opt, r;
 
-	if (!long_options) {
+	if (!all) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
-
 	o->command = w->command;
-	while ((opt = getopt_long(argc, argv, w->short_options, long_options,
-				  NULL)) != -1) {
-		if (take_option(opt, o) == 0)
-			continue;
+	o->word = w->word;
+	r = look_ahead(w, all, argc, argv, o);
+	if (r == 0 && !o->help && !o->version) {
+		r = take_config(w, o);
+		if (r < 0)
+			return r;
+	}
+	optind = 0;
+	while (r == 0 && (opt = getopt_long(argc, argv, w->short_options, all,
+					    NULL)) != -1)
+		r = take_option(opt, o);
+	if (r < 0) {
 		log_error("see efsbridge%s%s --help", w->word ? " " : "",
 			  w->word ? w->word : "");
-		return -EINVAL;
+		return r;
 	}
-	if (o->help || o->version)
-		return 0;
-	o->operand = argv + optind;
-	o->operand_count = (unsigned)(argc - optind);
-	return w->take_operands(o);
+	return o->help || o->version ? 0 : w->take_operands(o);
+}
+
+bool options_is_command(const char *word)
+{
+	return find_word(word) != NULL;
+}
+
+void options_init(struct options *ret)
+{
+	*ret = (struct options){0};
+	view_options_init(&ret->view);
+}
+
+void options_done(struct options *o)
+{
+	for (enum side side = 0; side < SIDES; side++)
+		free(o->location_options[side]);
+	o->config = config_free(o->config);
 }
 
 int options_parse(int argc, char **argv, struct options *ret)
 {
 	const struct command_word *w;
 
-	*ret = (struct options){0};
+	options_init(ret);
 	if (argc < 2) {
 		log_error("nothing to do; see efsbridge --help");
 		return -EINVAL;
 	}
-	view_options_init(&ret->view);
 	w = find_word(argv[1]);
 	return w ? parse_command(w, argc - 1, argv + 1, ret)
 		 : parse_command(&mount_word, argc, argv, ret);

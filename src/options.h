@@ -22,14 +22,23 @@ enum command {
 	COMMAND_HISTORY,
 };
 
-/* Strings point into argv. */
+struct config;
+
+/* Strings point into argv or into the configuration. */
 struct options {
 	enum command command;
-	bool help;      /* print the command's help, nothing else */
-	bool version;   /* print the version, nothing else */
-	char **operand; /* what is no option */
+	const char *word; /* of the command; NULL: the mount */
+	bool help;        /* print the command's help, nothing else */
+	bool version;     /* print the version, nothing else */
+	char **operand;   /* what is no option */
 	unsigned operand_count;
+	bool named; /* the task is one of the configuration, and its name is no
+		       operand any more */
 	const char *location[SIDES];
+	char *location_options[SIDES]; /* beside those in the text, or NULL:
+					  see location_parse_with() */
+	const char *config_path;       /* --config */
+	struct config *config;         /* NULL: not needed */
 	const char *state;
 	const char *task;
 	bool no_queue;
@@ -47,7 +56,15 @@ struct options {
 	struct view_options view;
 };
 
-/* 0, or -EINVAL after a message that names the argument. */
+/* What holds unless something else is said. */
+void options_init(struct options *ret);
+
+/* 0, or -EINVAL after a message that names the argument; `ret` is the
+ * caller's, also on failure. */
 int options_parse(int argc, char **argv, struct options *ret);
+void options_done(struct options *o);
+
+/* Is it the word of a command? */
+bool options_is_command(const char *word);
 
 #endif

@@ -8,18 +8,20 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "options.h"
 #include "volume/location.h"
 #include "volume/volume.h"
 
 #define ERROR_SIZE 1024
 
-int pair_parse(const char *const text[SIDES], struct location *ret[SIDES])
+int pair_parse(const struct options *o, struct location *ret[SIDES])
 {
 	char error[ERROR_SIZE];
 
 	for (enum side side = 0; side < SIDES; side++) {
-		int r = location_parse(text[side], &ret[side], error,
-				       sizeof(error));
+		int r = location_parse_with(o->location[side],
+					    o->location_options[side],
+					    &ret[side], error, sizeof(error));
 
 		if (r < 0) {
 			log_error("%s: %s", side_name(side), error);

@@ -14,10 +14,11 @@
 #include "sync/side.h"
 
 struct location;
+struct options;
 struct volume;
 
 /* -EINVAL, -ENOMEM; `ret` is the caller's, also on failure. */
-int pair_parse(const char *const text[SIDES], struct location *ret[SIDES]);
+int pair_parse(const struct options *o, struct location *ret[SIDES]);
 
 /* A tree cannot be copied into itself: -EINVAL when one side is the other or
  * lies in it. Looks at local directories, which may take long. */

@@ -21,6 +21,11 @@ _efsbridge()
 		mapfile -t COMPREPLY < <(compgen -W 'transferred all none' -- "$cur")
 		return
 		;;
+	--config)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
 	--state)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -38,7 +43,7 @@ _efsbridge()
 	esac
 
 	if [[ $cur == -* ]]; then
-		local options='--help --version'
+		local options='--config --help --version'
 		case ${COMP_WORDS[1]} in
 		sync)
 			options+=' --dry-run --jobs --json --no-mode --no-owner

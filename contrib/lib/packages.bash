@@ -17,6 +17,7 @@ build   module   libxxhash     libxxhash-dev    xxhash-devel
 build   module   sqlite3       libsqlite3-dev   sqlite-devel
 build   module   fuse3         libfuse3-dev     fuse3-devel
 build   module   jansson       libjansson-dev   jansson-devel
+build   module   inih          libinih-dev      inih-devel
 build   module   libcrypto     libssl-dev       openssl-devel
 build   module   libcurl       libcurl4-openssl-dev libcurl-devel
 servers command  ganesha.nfsd  nfs-ganesha      nfs-ganesha

@@ -9,6 +9,7 @@
 #ifndef SYNC_SETTINGS_H
 #define SYNC_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,8 @@ struct setting {
 	 * value, or yes or no. */
 	const char *expects;
 	size_t flag; /* of a flag: where its bool is in struct sync_options */
+	bool many;   /* may be given several times; else the last one counts,
+			and a section of the configuration has it once */
 	/* Sets it. -EINVAL: a bad value; `error` is left empty when `expects`
 	 * says all there is to say. -ENOMEM. */
 	int (*take)(struct sync_options *o, const char *value, char *error,

@@ -46,9 +46,11 @@
 /* What is being parsed, and where the sentence about it goes. */
 struct parser {
 	const char *text;
+	const char *more; /* options that are not in the text, or NULL */
 	char *error;
 	size_t error_size;
 	struct location *location;
+	unsigned seen; /* options: a bit for each */
 };
 
 __attribute__((format(printf, 2, 3))) static int refuse(struct parser *p,
@@ -220,6 +222,8 @@ static int parse_local(struct parser *p)
 	int result;
 
 	p->location->kind = LOCATION_DIRECTORY;
+	if (p->more)
+		return refuse(p, "a local directory takes no options");
 	if (*p->text != '/') {
 		base = getcwd(NULL, 0);
 		if (!base || *base != '/')
@@ -428,9 +432,8 @@ static int set_option(struct parser *p, enum option option, const char *value)
 	return 0;
 }
 
-/* One "name=value" of text[0..len). `*seen` has a bit per option. */
-static int parse_option(struct parser *p, const char *text, size_t len,
-			unsigned *seen)
+/* One "name=value" of text[0..len). */
+static int parse_option(struct parser *p, const char *text, size_t len)
 {
 	CLEANUP_FREE char *name = strndup(text, len);
 	CLEANUP_FREE char *value = NULL;
@@ -453,9 +456,9 @@ static int parse_option(struct parser *p, const char *text, size_t len,
 	for (unsigned i = 0; i < ARRAY_SIZE(options); i++) {
 		if (strcmp(name, options[i].name))
 			continue;
-		if (*seen & 1u << i)
+		if (p->seen & 1u << i)
 			return refuse(p, "option %s is given twice", name);
-		*seen |= 1u << i;
+		p->seen |= 1u << i;
 		return set_option(p, (enum option)i, value);
 	}
 	return refuse(p,
@@ -466,11 +469,9 @@ static int parse_option(struct parser *p, const char *text, size_t len,
 
 static int parse_options(struct parser *p, const char *text)
 {
-	unsigned seen = 0;
-
 	for (;;) {
 		size_t len = strcspn(text, "&");
-		int result = parse_option(p, text, len, &seen);
+		int result = parse_option(p, text, len);
 
 		if (result)
 			return result;
@@ -551,6 +552,8 @@ static int parse_url(struct parser *p, const char *text)
 		result = set_path(p, "", path);
 	if (!result && *rest == '?')
 		result = parse_options(p, rest + 1);
+	if (!result && p->more)
+		result = parse_options(p, p->more);
 	return result ? result : set_text(p);
 }
 
@@ -575,6 +578,8 @@ static int parse_host_path(struct parser *p)
 	result = set_host(p, text, (size_t)(colon - text), false);
 	if (!result)
 		result = set_path(p, "", colon + 1);
+	if (!result && p->more)
+		result = parse_options(p, p->more);
 	return result ? result : set_text(p);
 }
 
@@ -602,8 +607,15 @@ static int parse(struct parser *p)
 int location_parse(const char *text, struct location **ret, char *error,
 		   size_t error_size)
 {
+	return location_parse_with(text, NULL, ret, error, error_size);
+}
+
+int location_parse_with(const char *text, const char *more,
+			struct location **ret, char *error, size_t error_size)
+{
 	struct parser p = {
 	    .text = text,
+	    .more = more,
 	    .error = error,
 	    .error_size = error_size,
 	    .location = calloc(1, sizeof(*p.location)),

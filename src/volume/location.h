@@ -50,6 +50,12 @@ struct location {
  */
 int location_parse(const char *text, struct location **ret, char *error,
 		   size_t error_size);
+
+/* Likewise, with `more` options that do not stand in the text: "name=value",
+ * more after '&', escaped as in a URL. NULL: there are none. */
+int location_parse_with(const char *text, const char *more,
+			struct location **ret, char *error, size_t error_size);
+
 struct location *location_free(struct location *l);
 
 /* True when absolute path `inner` is `outer` or lies below it; by the letters,
