@@ -37,7 +37,12 @@ _efsbridge()
 			noauto_unmount noexec ro soft syncdir= timeo=' -- "$cur")
 		return
 		;;
-	--task | --jobs | --interval)
+	--include-from | --exclude-from)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--include | --exclude | --task | --jobs | --interval)
 		return
 		;;
 	esac
@@ -46,14 +51,16 @@ _efsbridge()
 		local options='--config --help --version'
 		case ${COMP_WORDS[1]} in
 		sync)
-			options+=' --dry-run --jobs --json --no-mode --no-owner
+			options+=' --dry-run --exclude --exclude-from --include
+				--include-from --jobs --json --no-mode --no-owner
 				--no-queue --no-times --quiet --state --task --verbose
 				--verify'
 			;;
 		status) options+=' --json --state --task --watch' ;;
 		history) options+=' --json --state --task' ;;
 		*)
-			options+=' --debug --foreground --interval --jobs --no-mode
+			options+=' --debug --exclude --exclude-from --foreground
+				--include --include-from --interval --jobs --no-mode
 				--no-owner --no-queue --no-sync --no-times --once
 				--options --quiet --state --task --verbose --verify'
 			;;

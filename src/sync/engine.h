@@ -18,6 +18,7 @@
 #include "sync/side.h"
 
 struct engine;
+struct filter;
 struct manifest;
 struct volume;
 
@@ -27,13 +28,16 @@ enum sync_verify {
 	VERIFY_NONE,
 };
 
+/* What `filter` points to is freed by settings_done(), and borrowed by copies
+ * of the whole. */
 struct sync_options {
 	enum sync_verify verify;
-	bool dry_run;  /* print what would be done, change nothing */
-	bool no_owner; /* do not preserve uid and gid */
-	bool no_mode;  /* do not preserve permission bits */
-	bool no_times; /* do not preserve mtime and atime */
-	unsigned jobs; /* lanes; 0: chosen by the round trip */
+	bool dry_run;          /* print what would be done, change nothing */
+	bool no_owner;         /* do not preserve uid and gid */
+	bool no_mode;          /* do not preserve permission bits */
+	bool no_times;         /* do not preserve mtime and atime */
+	unsigned jobs;         /* lanes; 0: chosen by the round trip */
+	struct filter *filter; /* what is left out; NULL: nothing */
 };
 
 /*

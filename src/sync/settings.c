@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sync/engine.h"
+#include "sync/filter.h"
 
 #define STRING_OF(n)  STRING_OF_(n)
 #define STRING_OF_(n) #n
@@ -87,6 +88,50 @@ static int take_jobs(struct sync_options *o, const char *value, char *error,
 	return r;
 }
 
+/* The options share one filter, which is made when first needed. */
+static struct filter *filter_of(struct sync_options *o)
+{
+	if (!o->filter)
+		o->filter = filter_new();
+	return o->filter;
+}
+
+static int take_include(struct sync_options *o, const char *value, char *error,
+			size_t error_size)
+{
+	struct filter *f = filter_of(o);
+
+	return f ? filter_add(f, FILTER_INCLUDE, value, error, error_size)
+		 : -ENOMEM;
+}
+
+static int take_exclude(struct sync_options *o, const char *value, char *error,
+			size_t error_size)
+{
+	struct filter *f = filter_of(o);
+
+	return f ? filter_add(f, FILTER_EXCLUDE, value, error, error_size)
+		 : -ENOMEM;
+}
+
+static int take_include_from(struct sync_options *o, const char *value,
+			     char *error, size_t error_size)
+{
+	struct filter *f = filter_of(o);
+
+	return f ? filter_add_file(f, FILTER_INCLUDE, value, error, error_size)
+		 : -ENOMEM;
+}
+
+static int take_exclude_from(struct sync_options *o, const char *value,
+			     char *error, size_t error_size)
+{
+	struct filter *f = filter_of(o);
+
+	return f ? filter_add_file(f, FILTER_EXCLUDE, value, error, error_size)
+		 : -ENOMEM;
+}
+
 #define FLAG(member) .flag = offsetof(struct sync_options, member)
 
 static const struct setting settings[] = {
@@ -96,6 +141,12 @@ static const struct setting settings[] = {
     {"no-times", FLAG(no_times)},
     {"jobs", "a number from 1 to " STRING_OF(ENGINE_JOBS_MAX),
      .take = take_jobs},
+    {"include", "patterns, joined by |", .take = take_include, .many = true},
+    {"include-from", "a file of patterns", .take = take_include_from,
+     .many = true},
+    {"exclude", "patterns, joined by |", .take = take_exclude, .many = true},
+    {"exclude-from", "a file of patterns", .take = take_exclude_from,
+     .many = true},
 };
 
 const struct setting *settings_get(size_t *ret_count)
@@ -147,4 +198,9 @@ int settings_set(struct sync_options *o, const char *word, const char *value,
 	}
 	snprintf(error, error_size, "there is no such option");
 	return -ENOENT;
+}
+
+void settings_done(struct sync_options *o)
+{
+	o->filter = filter_free(o->filter);
 }

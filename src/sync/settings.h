@@ -44,6 +44,9 @@ int settings_set(struct sync_options *o, const char *word, const char *value,
 int settings_parse_number(const char *text, uint64_t min, uint64_t max,
 			  uint64_t *ret);
 
+/* Frees what settings_set() has put into the options. */
+void settings_done(struct sync_options *o);
+
 /* "90", "90s", "15m", "2h", "1d": from a second to ten years. */
 int settings_parse_time(const char *text, int64_t *ret_ns);
 
