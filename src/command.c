@@ -435,9 +435,10 @@ static void report_handoff(struct session *s)
 	if (!text || standing_parse(text, &standing) < 0)
 		return;
 	progress_finish(s->progress, &standing.snapshot,
-			s->status == EXIT_DONE     ? ENGINE_SUCCESS
-			: s->status == EXIT_FAILED ? ENGINE_FAILURES
-						   : ENGINE_STOPPED);
+			s->status == EXIT_DONE      ? ENGINE_SUCCESS
+			: s->status == EXIT_FAILED  ? ENGINE_FAILURES
+			: s->status == EXIT_TIME_UP ? ENGINE_TIME_UP
+						    : ENGINE_STOPPED);
 	standing_done(&standing);
 	if (!s->options->json)
 		return;

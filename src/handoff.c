@@ -110,10 +110,10 @@ static const char *find_difference(const json_t *theirs, const json_t *ours)
 		const char *key;
 		const char *option;
 	} options[] = {
-	    {"VerifyMode", "--verify"},
-	    {"Uid", "--no-owner"},
-	    {"PosixPermissions", "--no-mode"},
-	    {"Mtime", "--no-times"},
+	    {"VerifyMode", "--verify"},        {"Uid", "--no-owner"},
+	    {"PosixPermissions", "--no-mode"}, {"Mtime", "--no-times"},
+	    {"Retries", "--retries"},          {"MaxErrors", "--max-errors"},
+	    {"MaxDuration", "--max-duration"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
@@ -148,6 +148,24 @@ static json_t *make_options(const struct handoff *h)
 	return fclose(f) == 0 ? json_loads(text, 0, NULL) : NULL;
 }
 
+/* The limits of the mount may have been changed since it was made, and hold:
+ * to ask for others is no reason not to run. */
+static void warn_of_limits(const struct handoff *h, const json_t *theirs,
+			   const json_t *ours)
+{
+	const struct sync_options *o = &h->setup.options->sync;
+	bool bytes = o->bandwidth.count || o->bandwidth.rest;
+
+	if ((bytes && !json_equal(json_object_get(theirs, "BytesPerSecond"),
+				  json_object_get(ours, "BytesPerSecond"))) ||
+	    (o->iops &&
+	     !json_equal(json_object_get(theirs, "OperationsPerSecond"),
+			 json_object_get(ours, "OperationsPerSecond"))))
+		log_warning("task %s is mounted on %s with other limits, which "
+			    "hold: change them with efsbridge set",
+			    h->setup.task, mountpoint(h));
+}
+
 /* 0, or -EINVAL after words; other errors: nobody is there to ask. */
 static int check_options(const struct handoff *h)
 {
@@ -157,6 +175,7 @@ static int check_options(const struct handoff *h)
 	int r = ours ? load_object(h, "task.json", &theirs) : -ENOMEM;
 
 	if (r == 0) {
+		warn_of_limits(h, json_object_get(theirs, "Options"), ours);
 		option =
 		    find_difference(json_object_get(theirs, "Options"), ours);
 		if (option) {
@@ -274,9 +293,10 @@ static int ask(struct handoff *h)
 
 static enum exit_status status_of(const char *word)
 {
-	return !strcmp(word, "SUCCESS")     ? EXIT_DONE
-	       : !strcmp(word, "CANCELLED") ? EXIT_INTERRUPTED
-					    : EXIT_FAILED;
+	return !strcmp(word, "SUCCESS")      ? EXIT_DONE
+	       : !strcmp(word, "CANCELLED")  ? EXIT_INTERRUPTED
+	       : !strcmp(word, "TIME_LIMIT") ? EXIT_TIME_UP
+					     : EXIT_FAILED;
 }
 
 /* What the manifest has of our execution. */

@@ -142,6 +142,7 @@ void progress_finish(struct progress *p, const struct snapshot *s,
 	    "files/s, %s/s), %" PRIu64 " verified, %" PRIu64 " unchanged",
 	    status == ENGINE_SUCCESS    ? "done"
 	    : status == ENGINE_FAILURES ? "done with failures"
+	    : status == ENGINE_TIME_UP  ? "time is up"
 					: "stopped",
 	    seconds, c[COUNT_LISTED], c[COUNT_TRANSFERRED],
 	    c[COUNT_TRANSFERRED_DIRECTORIES], human_bytes(bytes, written),
@@ -155,7 +156,6 @@ void progress_finish(struct progress *p, const struct snapshot *s,
 		 "hard links copied as files of their own: the server's link "
 		 "limit was reached");
 	say_some(s, COUNT_SKIPPED, "skipped: devices are not copied");
-	say_some(s, COUNT_FILTERED, "left out by the filter");
 	say_some(s, COUNT_VANISHED, "vanished from the source meanwhile");
 	say_some(s, COUNT_KEPT, "only on the destination, kept");
 	if (c[COUNT_MISMATCHED])

@@ -37,12 +37,8 @@ _efsbridge()
 			noauto_unmount noexec ro soft syncdir= timeo=' -- "$cur")
 		return
 		;;
-	--include-from | --exclude-from)
-		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-		return
-		;;
-	--include | --exclude | --task | --jobs | --interval)
+	--task | --jobs | --interval | --bwlimit | --iops-limit | --retries | \
+		--max-errors | --max-duration)
 		return
 		;;
 	esac
@@ -51,18 +47,19 @@ _efsbridge()
 		local options='--config --help --version'
 		case ${COMP_WORDS[1]} in
 		sync)
-			options+=' --dry-run --exclude --exclude-from --include
-				--include-from --jobs --json --no-mode --no-owner
-				--no-queue --no-times --quiet --state --task --verbose
-				--verify'
+			options+=' --bwlimit --dry-run --iops-limit --jobs --json
+				--max-duration --max-errors --no-mode --no-owner
+				--no-queue --no-times --quiet --retries --state --task
+				--verbose --verify'
 			;;
 		status) options+=' --json --state --task --watch' ;;
 		history) options+=' --json --state --task' ;;
 		*)
-			options+=' --debug --exclude --exclude-from --foreground
-				--include --include-from --interval --jobs --no-mode
+			options+=' --bwlimit --debug --foreground --interval
+				--iops-limit --jobs --max-duration --max-errors --no-mode
 				--no-owner --no-queue --no-sync --no-times --once
-				--options --quiet --state --task --verbose --verify'
+				--options --quiet --retries --state --task --verbose
+				--verify'
 			;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

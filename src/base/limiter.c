@@ -198,20 +198,23 @@ static void gather(struct limiter *l, double units)
 	}
 }
 
-void limiter_take(struct limiter *l, uint64_t units)
+bool limiter_take(struct limiter *l, uint64_t units)
 {
 	uint64_t ticket;
+	bool had;
 
 	if (is_open(l) || units == 0)
-		return;
+		return true;
 	pthread_mutex_lock(&l->lock);
 	ticket = l->next_ticket++;
 	while (ticket != l->serving)
 		pthread_cond_wait(&l->changed, &l->lock);
 	gather(l, (double)units);
 	l->serving++;
+	had = !atomic_load(&l->released);
 	pthread_cond_broadcast(&l->changed);
 	pthread_mutex_unlock(&l->lock);
+	return had;
 }
 
 bool limiter_try(struct limiter *l, uint64_t units)
@@ -228,6 +231,16 @@ bool limiter_try(struct limiter *l, uint64_t units)
 		spend(l, (double)units);
 	pthread_mutex_unlock(&l->lock);
 	return had;
+}
+
+void limiter_give(struct limiter *l, uint64_t units)
+{
+	if (is_open(l) || units == 0)
+		return;
+	pthread_mutex_lock(&l->lock);
+	spend(l, -(double)units);
+	fill(l);
+	pthread_mutex_unlock(&l->lock);
 }
 
 void limiter_release(struct limiter *l)

@@ -43,12 +43,15 @@ void limiter_set_rate(struct limiter *l, uint64_t per_second);
 uint64_t limiter_get_rate(const struct limiter *l);
 
 /* Waits until `units` have come. An amount that is more than comes at once is
- * gathered, and then had whole. */
-void limiter_take(struct limiter *l, uint64_t units);
+ * gathered, and then had whole. False: it was released while it waited. */
+bool limiter_take(struct limiter *l, uint64_t units);
 
 /* The same without waiting: false when they are not there, or others wait for
  * theirs; then nothing is taken. */
 bool limiter_try(struct limiter *l, uint64_t units);
+
+/* Units that were taken and are not used after all. */
+void limiter_give(struct limiter *l, uint64_t units);
 
 /* From here on nobody waits any more, and who does goes on at once. */
 void limiter_release(struct limiter *l);

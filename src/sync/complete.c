@@ -177,8 +177,8 @@ static void record_failure(struct engine *e, struct manifest_row *row,
 	row->state = STATE_FAILED;
 	row->type = row->source.type;
 	row->execution = e->execution;
-	engine_count(e, COUNT_FAILED, 1);
 	put_row(e, row);
+	engine_count_failure(e);
 	/* A real run reports at its end what the retry has not mended. */
 	if (e->options.dry_run)
 		log_error("%s: %s: %s", path ? path : "?", side_name(side),

@@ -28,6 +28,7 @@
 #include "sync/scan.h"
 #include "sync/state.h"
 #include "sync/summary.h"
+#include "sync/throttle.h"
 
 /* Bytes of small files' data in memory at once, over all lanes. */
 #define BUDGET_BYTES (48 * 1024 * 1024)
@@ -41,6 +42,10 @@
  * lane that has it, beside these.) */
 #define LARGE_LANES 4
 
+/* How long to wait before a third try, and at most before a further one. */
+#define RETRY_FIRST_NS NS_PER_S
+#define RETRY_MAX_NS   (30 * NS_PER_S)
+
 #define SCANNERS_MIN 2
 #define SCANNERS_MAX 12
 
@@ -48,6 +53,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 	const struct sync_options *o = setup->options;
+	pthread_condattr_t monotonic;
 	int r;
 
 	if (!e)
@@ -79,14 +85,18 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 		      setup->location[DESTINATION]);
 	TAILQ_INIT(&e->finish_list);
 	pthread_mutex_init(&e->finish_lock, NULL);
-	pthread_cond_init(&e->finish_changed, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&e->finish_changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	atomic_init(&e->stop_side, SIDES);
 	e->work_items =
 	    volume_get_info(e->volume[DESTINATION])->whole_items ?: 1;
 	e->work = queue_new(QUEUE_MAX);
 	e->large = queue_new(QUEUE_MAX);
 	e->budget = budget_new(BUDGET_BYTES);
-	r = e->work && e->large && e->budget ? 0 : -ENOMEM;
+	e->throttle = throttle_new();
+	r = e->work && e->large && e->budget && e->throttle ? 0 : -ENOMEM;
 	if (r == 0)
 		r = dirstack_new(e->spill_directory, &e->stack);
 	if (r == 0)
@@ -95,6 +105,8 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 		engine_free(e);
 		return r;
 	}
+	throttle_set_bandwidth(e->throttle, &o->bandwidth);
+	throttle_set_iops(e->throttle, o->iops);
 	*ret = e;
 	return 0;
 }
@@ -107,6 +119,7 @@ struct engine *engine_free(struct engine *e)
 	queue_free(e->work);
 	queue_free(e->large);
 	budget_free(e->budget);
+	throttle_free(e->throttle);
 	links_free(e->links);
 	free(e->partials);
 	pthread_cond_destroy(&e->finish_changed);
@@ -122,6 +135,7 @@ struct engine *engine_free(struct engine *e)
 static void wake_waiters(struct engine *e)
 {
 	gate_release(&e->gate);
+	throttle_release(e->throttle);
 	pthread_mutex_lock(&e->finish_lock);
 	pthread_cond_broadcast(&e->finish_changed);
 	pthread_mutex_unlock(&e->finish_lock);
@@ -134,6 +148,15 @@ void engine_stop(struct engine *e, int error, enum side side)
 	if (atomic_compare_exchange_strong(&e->stop_error, &none, error))
 		atomic_store(&e->stop_side, (int)side);
 	wake_waiters(e);
+}
+
+void engine_count_failure(struct engine *e)
+{
+	uint64_t stop = e->options.error_stop;
+
+	engine_count(e, COUNT_FAILED, 1);
+	if (stop && counters_get(&e->counters, COUNT_FAILED) >= stop)
+		engine_stop(e, -ETOOMANYREFS, SIDES);
 }
 
 bool engine_stops_for(struct engine *e, int error, enum side side)
@@ -210,6 +233,23 @@ int engine_set_jobs(struct engine *e, unsigned jobs)
 	atomic_store(&e->jobs, had);
 	pthread_mutex_unlock(&e->lanes_lock);
 	return had < jobs ? -EAGAIN : 0;
+}
+
+int engine_adopt(struct engine *e, const struct sync_options *o)
+{
+	throttle_set_bandwidth(e->throttle, &o->bandwidth);
+	throttle_set_iops(e->throttle, o->iops);
+	return o->jobs ? engine_set_jobs(e, o->jobs) : 0;
+}
+
+uint64_t engine_get_bandwidth(const struct engine *e)
+{
+	return throttle_get_bandwidth(e->throttle);
+}
+
+uint64_t engine_get_iops(const struct engine *e)
+{
+	return throttle_get_iops(e->throttle);
 }
 
 unsigned engine_get_jobs(const struct engine *e)
@@ -389,6 +429,27 @@ static unsigned scanner_count(unsigned lanes)
 				  : n;
 }
 
+/* Further tries of what failed: the first at once, the others after a while,
+ * in which what stood against it may go away. */
+static void try_again(struct engine *e)
+{
+	unsigned tries = e->options.tries ?: SYNC_TRIES;
+	int64_t pause_ns = 0;
+
+	for (unsigned n = 1; n < tries; n++) {
+		if (counters_get(&e->counters, COUNT_FAILED) == 0 ||
+		    engine_is_stopping(e))
+			break;
+		atomic_store(&e->phase, ENGINE_RETRYING);
+		finish_rest(e, pause_ns);
+		retry_failed(e);
+		finish_wait(e);
+		pause_ns = pause_ns ? 2 * pause_ns : RETRY_FIRST_NS;
+		if (pause_ns > RETRY_MAX_NS)
+			pause_ns = RETRY_MAX_NS;
+	}
+}
+
 static void run_passes(struct engine *e)
 {
 	atomic_store(&e->phase, ENGINE_RUNNING);
@@ -400,11 +461,7 @@ static void run_passes(struct engine *e)
 	finish_wait(e);
 	if (engine_is_stopping(e) || e->options.dry_run)
 		return;
-	if (counters_get(&e->counters, COUNT_FAILED) > 0) {
-		atomic_store(&e->phase, ENGINE_RETRYING);
-		retry_failed(e);
-		finish_wait(e);
-	}
+	try_again(e);
 	if (!engine_is_stopping(e) && e->scope == SCOPE_RETRY)
 		retry_forget_gone(e);
 	if (!engine_is_stopping(e) && e->scope == SCOPE_ALL)
@@ -502,6 +559,8 @@ static enum engine_status judge(struct engine *e)
 		return ENGINE_CANCELLED;
 	if (error == -ENOTCONN || error == -ETIMEDOUT)
 		return ENGINE_LOST;
+	if (error == -ETIME)
+		return ENGINE_TIME_UP;
 	if (error)
 		return ENGINE_STOPPED;
 	if (counters_get(&e->counters, COUNT_FAILED) ||
@@ -516,9 +575,11 @@ enum engine_status engine_run(struct engine *e)
 	struct manifest_execution x;
 	int r;
 
+	throttle_attach(e->throttle, e->volume);
 	r = prepare(e);
 	if (r == 0)
 		r = run_threads(e);
+	throttle_detach(e->volume);
 	if (r < 0)
 		engine_stop(e, r, SIDES);
 	if (e->execution && manifest_flush(e->manifest) == 0)

@@ -16,9 +16,9 @@
 
 #include "sync/counters.h"
 #include "sync/side.h"
+#include "sync/timetable.h"
 
 struct engine;
-struct filter;
 struct manifest;
 struct volume;
 
@@ -28,17 +28,23 @@ enum sync_verify {
 	VERIFY_NONE,
 };
 
-/* What `filter` points to is freed by settings_done(), and borrowed by copies
- * of the whole. */
 struct sync_options {
 	enum sync_verify verify;
-	bool dry_run;          /* print what would be done, change nothing */
-	bool no_owner;         /* do not preserve uid and gid */
-	bool no_mode;          /* do not preserve permission bits */
-	bool no_times;         /* do not preserve mtime and atime */
-	unsigned jobs;         /* lanes; 0: chosen by the round trip */
-	struct filter *filter; /* what is left out; NULL: nothing */
+	bool dry_run;  /* print what would be done, change nothing */
+	bool no_owner; /* do not preserve uid and gid */
+	bool no_mode;  /* do not preserve permission bits */
+	bool no_times; /* do not preserve mtime and atime */
+	unsigned jobs; /* lanes; 0: chosen by the round trip */
+	struct timetable bandwidth; /* bytes a second, by the time of day */
+	uint64_t iops;              /* operations a second and side; 0: no
+				       limit */
+	unsigned tries;             /* of an entry that fails; 0: SYNC_TRIES */
+	uint64_t error_stop; /* as many failed entries end it; 0: none do */
+	int64_t duration_ns; /* after so long it ends; 0: never */
 };
+
+/* A second try is given to each entry that fails. */
+#define SYNC_TRIES 2
 
 /*
  * What of the tree an execution visits. Directories above a path that the
@@ -76,6 +82,7 @@ enum engine_status {
 	ENGINE_LOST,      /* a side was lost: see engine_get_stop() */
 	ENGINE_STOPPED,   /* stopped by an error such as a full disk */
 	ENGINE_CANCELLED, /* engine_cancel() */
+	ENGINE_TIME_UP,   /* sync_options.duration_ns */
 };
 
 int engine_new(const struct engine_setup *setup, struct engine **ret);
@@ -107,6 +114,16 @@ void engine_pause(struct engine *e, bool pause);
 int engine_set_jobs(struct engine *e, unsigned jobs);
 unsigned engine_get_jobs(const struct engine *e);
 
+/*
+ * Takes over what of `o` may change while it runs: jobs (0: as it is),
+ * bandwidth, iops. As engine_set_jobs(); the rest is taken over in any case.
+ */
+int engine_adopt(struct engine *e, const struct sync_options *o);
+
+/* The limit in force at this moment, 0: none. */
+uint64_t engine_get_bandwidth(const struct engine *e);
+uint64_t engine_get_iops(const struct engine *e);
+
 /* What lanes carry at this moment. */
 struct engine_transfer {
 	const char *path; /* of the file; of a batch: of its first file */
@@ -122,7 +139,11 @@ void engine_each_transfer(struct engine *e,
 				       void *user),
 			  void *user);
 
-/* Why a run stopped: the errno and the side, for LOST and STOPPED. */
+/*
+ * Why a run stopped: the errno and the side, for LOST, STOPPED and TIME_UP.
+ * Beside those of the volumes: -ETIME, the time that it may take was over;
+ * -ETOOMANYREFS, more entries have failed than may.
+ */
 int engine_get_stop(const struct engine *e, enum side *ret_side);
 
 const struct counters *engine_get_counters(const struct engine *e);

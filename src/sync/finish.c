@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "sync/complete.h"
 #include "sync/metadata.h"
 #include "sync/state.h"
@@ -222,10 +223,51 @@ void finish_join(struct engine *e, pthread_t thread)
 	pthread_join(thread, NULL);
 }
 
+/* When the time that the run may take is over. */
+static int64_t deadline_of(const struct engine *e)
+{
+	int64_t ns;
+
+	if (!e->options.duration_ns ||
+	    __builtin_add_overflow(e->started_ns, e->options.duration_ns, &ns))
+		return INT64_MAX;
+	return ns;
+}
+
+/*
+ * Waits for something to change, at most until `until_ns`. The engine's thread
+ * does nothing else while the others work, so it is here that the end of the
+ * time is seen. The lock is held; it is not while the run is stopped.
+ */
+static void await_change(struct engine *e, int64_t until_ns)
+{
+	int64_t deadline_ns = deadline_of(e);
+	struct timespec ts;
+
+	if (clock_now_ns() >= deadline_ns) {
+		pthread_mutex_unlock(&e->finish_lock);
+		engine_stop(e, -ETIME, SIDES);
+		pthread_mutex_lock(&e->finish_lock);
+		return;
+	}
+	ts = clock_split_ns(until_ns < deadline_ns ? until_ns : deadline_ns);
+	pthread_cond_timedwait(&e->finish_changed, &e->finish_lock, &ts);
+}
+
 void finish_wait(struct engine *e)
 {
 	pthread_mutex_lock(&e->finish_lock);
 	while (e->roots > 0 && !engine_is_stopping(e))
-		pthread_cond_wait(&e->finish_changed, &e->finish_lock);
+		await_change(e, INT64_MAX);
+	pthread_mutex_unlock(&e->finish_lock);
+}
+
+void finish_rest(struct engine *e, int64_t ns)
+{
+	int64_t until_ns = clock_now_ns() + ns;
+
+	pthread_mutex_lock(&e->finish_lock);
+	while (!engine_is_stopping(e) && clock_now_ns() < until_ns)
+		await_change(e, until_ns);
 	pthread_mutex_unlock(&e->finish_lock);
 }

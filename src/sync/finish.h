@@ -9,6 +9,7 @@
 #define SYNC_FINISH_H
 
 #include <pthread.h>
+#include <stdint.h>
 
 struct engine;
 
@@ -18,7 +19,11 @@ int finish_start(struct engine *e, pthread_t *ret);
 /* Lets it end once nothing is left to be finished, and waits for it. */
 void finish_join(struct engine *e, pthread_t thread);
 
-/* Waits until all roots of the pass are finished or the run is stopping. */
+/* Waits until all roots of the pass are finished or the run is stopping, which
+ * it is once the time is over that it may take. */
 void finish_wait(struct engine *e);
+
+/* Waits for so long, or until the run is stopping. */
+void finish_rest(struct engine *e, int64_t ns);
 
 #endif

@@ -90,7 +90,8 @@ struct manifest_execution {
 	uint64_t id;         /* 1, 2, ... within the task */
 	int64_t started_ns;  /* wall clock */
 	int64_t ended_ns;    /* 0: still running, or killed */
-	const char *status;  /* "RUNNING", "SUCCESS", "ERROR", "CANCELLED" */
+	const char *status;  /* "RUNNING", "SUCCESS", "ERROR", "CANCELLED",
+			      "TIME_LIMIT" */
 	const char *summary; /* JSON: options and counters */
 };
 

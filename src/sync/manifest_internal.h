@@ -33,7 +33,11 @@ struct sqlite3_stmt;
 #define MANIFEST_APPLICATION_ID 0x65667362
 
 /* PRAGMA user_version that this program writes. */
-#define MANIFEST_VERSION 1
+#define MANIFEST_VERSION 2
+
+/* The oldest one that can be read as it is: version 2 has one more status of an
+ * execution, nothing else. */
+#define MANIFEST_READABLE 1
 
 /* Prepared statements that a reader keeps. */
 #define MANIFEST_QUESTIONS 3

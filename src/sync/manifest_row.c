@@ -329,8 +329,9 @@ int manifest_read_path(struct sqlite3_stmt *stmt, int column, const char **ret)
 
 bool manifest_is_status(const char *status)
 {
-	static const char *const all[] = {"RUNNING", "SUCCESS", "ERROR",
-					  "CANCELLED", "INTERRUPTED"};
+	static const char *const all[] = {"RUNNING",    "SUCCESS",
+					  "ERROR",      "CANCELLED",
+					  "TIME_LIMIT", "INTERRUPTED"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(status, all[i]) == 0)

@@ -122,6 +122,16 @@ static const char version_1_tables[] =
     "text TEXT NOT NULL"
     ");";
 
+static const char version_2_execution[] =
+    "CREATE TABLE execution ("
+    "id INTEGER PRIMARY KEY CHECK (id > 0),"
+    "started_ns INTEGER NOT NULL,"
+    "ended_ns INTEGER NOT NULL,"
+    "status TEXT NOT NULL CHECK (status IN ('RUNNING', 'SUCCESS', 'ERROR',"
+    " 'CANCELLED', 'TIME_LIMIT', 'INTERRUPTED')),"
+    "summary TEXT NOT NULL"
+    ");";
+
 /* Nanoseconds as UTC text; `-` and `%` keep times before 1970 right. */
 #define TIME_TEXT(column)                    \
 	"datetime((" column " - " TIME_REST( \
@@ -163,17 +173,17 @@ static const char version_1_views[] =
 		      "e.execution AS execution "
 		      "FROM entry AS e JOIN directory AS d ON d.id = "
 		      "e.directory "
-		      "LEFT JOIN error AS x ON x.code = e.error;"
+		      "LEFT JOIN error AS x ON x.code = e.error;";
 
-		      "CREATE VIEW executions AS SELECT "
-		      "id,"
-		      "status," TIME_TEXT(
-			  "started_ns") " AS started,"
-					"CASE WHEN ended_ns <> 0 "
-					"THEN " TIME_TEXT(
-					    "ended_ns") " END AS ended,"
-							"summary "
-							"FROM execution;";
+static const char executions_view[] =
+    "CREATE VIEW executions AS SELECT "
+    "id,"
+    "status," TIME_TEXT("started_ns") " AS started,"
+				      "CASE WHEN ended_ns <> 0 "
+				      "THEN " TIME_TEXT(
+					  "ended_ns") " END AS ended,"
+						      "summary "
+						      "FROM execution;";
 
 /* Reasons in words, for the view. What is missing shows as its number. */
 static const struct reason {
@@ -241,6 +251,8 @@ static int migrate_to_1(struct sqlite3 *db)
 	if (r == 0)
 		r = manifest_db_exec(db, version_1_views);
 	if (r == 0)
+		r = manifest_db_exec(db, executions_view);
+	if (r == 0)
 		r = insert_reasons(db);
 	if (r < 0)
 		return r;
@@ -249,9 +261,28 @@ static int migrate_to_1(struct sqlite3 *db)
 	return manifest_db_exec(db, sql);
 }
 
+/*
+ * 1 to 2: one more status. A CHECK cannot be changed: the table is made anew,
+ * without the view, which would not let it be renamed.
+ */
+static int migrate_to_2(struct sqlite3 *db)
+{
+	int r = manifest_db_exec(db, "DROP VIEW executions;"
+				     "ALTER TABLE execution RENAME TO old;");
+
+	if (r == 0)
+		r = manifest_db_exec(db, version_2_execution);
+	if (r == 0)
+		r = manifest_db_exec(db,
+				     "INSERT INTO execution SELECT * FROM old;"
+				     "DROP TABLE old;");
+	return r < 0 ? r : manifest_db_exec(db, executions_view);
+}
+
 /* migrations[i] leads from version i to i + 1. */
 static int (*const migrations[])(struct sqlite3 *db) = {
     migrate_to_1,
+    migrate_to_2,
 };
 _Static_assert(ARRAY_SIZE(migrations) == MANIFEST_VERSION,
 	       "a step for every version");
@@ -456,12 +487,9 @@ int manifest_schema_check(struct sqlite3 *db, const char *path, char *error,
 
 	if (r < 0)
 		return r;
-	if (version == MANIFEST_VERSION)
+	if (version >= MANIFEST_READABLE)
 		return 0;
-	snprintf(
-	    error, error_size,
-	    "%s: the manifest was never used, or is of an older efsbridge: "
-	    "run the task once",
-	    path);
+	snprintf(error, error_size,
+		 "%s: the manifest was never used: run the task once", path);
 	return -ENOENT;
 }

@@ -102,8 +102,12 @@ static struct read_slot *read_slot_of(struct range_reader *r, uint64_t offset)
 	return &r->slot[(offset - r->from) / VOLUME_RANGE % r->window];
 }
 
-/* Asks ahead as far as the window goes. */
-static void ask_ahead(struct range_reader *r)
+/*
+ * Asks ahead as far as the window goes, and as far as it may be without
+ * waiting for a limit: what is behind the range that is wanted next would hold
+ * that one up. With `wait` that one is asked for in any case.
+ */
+static void ask_ahead(struct range_reader *r, bool wait)
 {
 	uint64_t horizon = r->next_give + (uint64_t)r->window * VOLUME_RANGE;
 
@@ -121,8 +125,13 @@ static void ask_ahead(struct range_reader *r)
 					       .done = read_done,
 					       .user = s};
 		s->in_flight = true;
+		if (wait && r->next_ask == r->next_give) {
+			volume_start(r->volume, &s->call);
+		} else if (!volume_try_start(r->volume, &s->call)) {
+			s->in_flight = false;
+			return;
+		}
 		r->next_ask += s->item.len;
-		volume_start(r->volume, &s->call);
 	}
 }
 
@@ -142,7 +151,7 @@ int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
 
 	if (r->next_give >= r->to)
 		return 0;
-	ask_ahead(r);
+	ask_ahead(r, true);
 	await_answer(r, s);
 	if (s->item.result < 0)
 		return s->item.result;
@@ -154,7 +163,7 @@ int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
 	*ret_blob = steal(s->item.ret_blob);
 	s->answered = false;
 	r->next_give += wanted;
-	ask_ahead(r);
+	ask_ahead(r, false);
 	return 1;
 }
 

@@ -98,6 +98,14 @@ bool reason_stop(int error, const char *what, const char *where, char *ret,
 	if (error == -ENOMEM)
 		snprintf(ret, ret_size,
 			 "out of memory: stopped, what is done is kept");
+	else if (error == -ETIME)
+		snprintf(ret, ret_size,
+			 "the time that a run may take (--max-duration) is "
+			 "over: stopped, the next run goes on");
+	else if (error == -ETOOMANYREFS)
+		snprintf(ret, ret_size,
+			 "more entries failed than may (--max-errors): "
+			 "stopped, what is done is kept");
 	else if (text)
 		snprintf(ret, ret_size, "%s %s: %s", what, where, text);
 	else

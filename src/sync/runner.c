@@ -24,9 +24,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -34,6 +36,7 @@
 #include "sync/manifest.h"
 #include "sync/meter.h"
 #include "sync/reason.h"
+#include "sync/settings.h"
 #include "sync/snapshot.h"
 #include "sync/summary.h"
 #include "volume/volume.h"
@@ -56,8 +59,7 @@ struct request {
 TAILQ_HEAD(request_list, request);
 
 struct runner {
-	struct runner_setup setup;   /* its strings and objects are borrowed */
-	struct sync_options options; /* as given; they never change */
+	struct runner_setup setup; /* its strings and objects are borrowed */
 	pthread_t thread, sampler;
 
 	pthread_mutex_t lock; /* guards all below */
@@ -65,7 +67,7 @@ struct runner {
 	struct request_list queue;
 	struct request *current; /* being run, or NULL */
 	struct engine *engine;   /* of `current`, once there is one */
-	unsigned jobs;           /* 0: as the engine chooses */
+	struct sync_options options;
 	bool paused;
 	bool shutdown;
 	bool ended;                             /* the thread is through */
@@ -277,25 +279,43 @@ int runner_cancel(struct runner *r)
 	return result;
 }
 
-int runner_set_jobs(struct runner *r, unsigned jobs)
+/* What is shown of them while nothing runs. */
+static void show_options(struct runner *r)
 {
-	int result = 0;
+	const struct sync_options *o = &r->options;
 
-	if (jobs < 1 || jobs > ENGINE_JOBS_MAX)
-		return -EINVAL;
+	r->last.jobs = o->jobs;
+	r->last.limit_bytes_per_s = timetable_at(&o->bandwidth, time(NULL));
+	r->last.limit_iops = o->iops;
+}
+
+int runner_set(struct runner *r, const char *word, const char *value,
+	       char *error, size_t error_size)
+{
+	int result;
+
 	pthread_mutex_lock(&r->lock);
-	r->jobs = jobs;
-	if (r->engine)
-		result = engine_set_jobs(r->engine, jobs);
-	else
-		r->last.jobs = jobs;
+	result = settings_set_live(&r->options, word, value, error, error_size);
+	if (result == 0 && r->engine) {
+		result = engine_adopt(r->engine, &r->options);
+		if (result < 0)
+			snprintf(error, error_size,
+				 "the system has no more threads");
+	} else if (result == 0) {
+		show_options(r);
+	}
 	pthread_mutex_unlock(&r->lock);
 	return result;
 }
 
-const struct sync_options *runner_get_options(const struct runner *r)
+struct sync_options runner_get_options(struct runner *r)
 {
-	return &r->options;
+	struct sync_options options;
+
+	pthread_mutex_lock(&r->lock);
+	options = r->options;
+	pthread_mutex_unlock(&r->lock);
+	return options;
 }
 
 int64_t runner_get_interval_ns(const struct runner *r)
@@ -522,6 +542,9 @@ static void publish(struct runner *r, struct engine *e)
 {
 	pthread_mutex_lock(&r->lock);
 	r->engine = e;
+	/* They may have been changed while it was made. Fewer threads than
+	 * wanted are no reason not to run. */
+	engine_adopt(e, &r->options);
 	if (r->paused)
 		engine_pause(e, true);
 	if (r->shutdown && r->cancels_wanted == 0)
@@ -540,11 +563,10 @@ static void unpublish(struct runner *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static struct outcome run(struct runner *r, const struct request *q,
-			  unsigned jobs)
+static struct outcome run(struct runner *r, const struct request *q)
 {
 	struct outcome o = {.status = ENGINE_STOPPED, .stop_side = SIDES};
-	struct sync_options options = r->options;
+	struct sync_options options = runner_get_options(r);
 	struct engine_setup setup = {
 	    .location = {r->setup.location[SOURCE],
 			 r->setup.location[DESTINATION]},
@@ -557,7 +579,6 @@ static struct outcome run(struct runner *r, const struct request *q,
 	};
 	struct engine *e;
 
-	options.jobs = jobs;
 	if (q->kind == RUN_VERIFY)
 		options.verify = VERIFY_ALL;
 	o.stop = engine_new(&setup, &e);
@@ -652,14 +673,14 @@ static bool end(struct runner *r, struct request *q, const struct outcome *o)
 }
 
 /* One request, from the queue to its end. */
-static void serve(struct runner *r, struct request *q, unsigned jobs)
+static void serve(struct runner *r, struct request *q)
 {
 	struct outcome o;
 	int64_t delay_ns;
 	bool again;
 
 	log_notice("execution %" PRIu64 " begins", q->execution);
-	o = run(r, q, jobs);
+	o = run(r, q);
 	say(r, q, &o);
 	pthread_mutex_lock(&r->lock);
 	again = end(r, q, &o);
@@ -677,15 +698,13 @@ static void *runner_main(void *arg)
 {
 	struct runner *r = arg;
 	struct request *q;
-	unsigned jobs;
 
 	pthread_setname_np(pthread_self(), "runner");
 	pthread_mutex_lock(&r->lock);
 	while ((q = next_request(r))) {
 		begin(r, q);
-		jobs = r->jobs;
 		pthread_mutex_unlock(&r->lock);
-		serve(r, q, jobs);
+		serve(r, q);
 		pthread_mutex_lock(&r->lock);
 	}
 	r->ended = true;
@@ -735,8 +754,7 @@ int runner_new(const struct runner_setup *setup, struct runner **ret)
 		return -ENOMEM;
 	r->setup = *setup;
 	r->options = *setup->options;
-	r->jobs = r->options.jobs;
-	r->last.jobs = r->jobs;
+	show_options(r);
 	r->last.eta_ns = -1;
 	TAILQ_INIT(&r->queue);
 	r->retry_due_ns = NEVER;

@@ -18,6 +18,7 @@
 #define SYNC_RUNNER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sync/engine.h"
@@ -77,14 +78,21 @@ int runner_resume(struct runner *r);
  * -ESRCH: there was nothing. */
 int runner_cancel(struct runner *r);
 
-/* Lanes, 1 to 128; from now on, and for further executions. -EINVAL. */
-int runner_set_jobs(struct runner *r, unsigned jobs);
+/*
+ * Changes one of the options that may be changed while a run is under way (see
+ * settings.h): from now on, and for further executions. As settings_set_live(),
+ * or -EAGAIN when the system has no more threads: then it is as many jobs as
+ * could be had.
+ */
+int runner_set(struct runner *r, const char *word, const char *value,
+	       char *error, size_t error_size);
 
 /* `with_lists`: samples and transfers too. 0 or -ENOMEM. */
 int runner_get_snapshot(struct runner *r, bool with_lists,
 			struct snapshot *ret);
 
-const struct sync_options *runner_get_options(const struct runner *r);
+/* With all that was changed since it was made. */
+struct sync_options runner_get_options(struct runner *r);
 
 /* As in the setup. */
 int64_t runner_get_interval_ns(const struct runner *r);

@@ -11,13 +11,17 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sync/engine.h"
-#include "sync/filter.h"
 
 #define STRING_OF(n)  STRING_OF_(n)
 #define STRING_OF_(n) #n
 
 /* The longest time: ten years. */
 #define TIME_MAX_S (10ull * 365 * 86400)
+
+/* More of anything is no limit. */
+#define LIMIT_MAX UINT64_C(1000000000000)
+
+#define RETRIES_MAX 100
 
 int settings_parse_number(const char *text, uint64_t min, uint64_t max,
 			  uint64_t *ret)
@@ -88,48 +92,69 @@ static int take_jobs(struct sync_options *o, const char *value, char *error,
 	return r;
 }
 
-/* The options share one filter, which is made when first needed. */
-static struct filter *filter_of(struct sync_options *o)
-{
-	if (!o->filter)
-		o->filter = filter_new();
-	return o->filter;
-}
-
-static int take_include(struct sync_options *o, const char *value, char *error,
+static int take_bwlimit(struct sync_options *o, const char *value, char *error,
 			size_t error_size)
 {
-	struct filter *f = filter_of(o);
-
-	return f ? filter_add(f, FILTER_INCLUDE, value, error, error_size)
-		 : -ENOMEM;
+	return timetable_parse(value, &o->bandwidth, error, error_size);
 }
 
-static int take_exclude(struct sync_options *o, const char *value, char *error,
+/* A whole number, or no limit. */
+static int take_limit(const char *value, uint64_t *ret)
+{
+	if (strcmp(value, "off") != 0)
+		return settings_parse_number(value, 0, LIMIT_MAX, ret);
+	*ret = 0;
+	return 0;
+}
+
+static int take_iops(struct sync_options *o, const char *value, char *error,
+		     size_t error_size)
+{
+	(void)error;
+	(void)error_size;
+	return take_limit(value, &o->iops);
+}
+
+static int take_retries(struct sync_options *o, const char *value, char *error,
 			size_t error_size)
 {
-	struct filter *f = filter_of(o);
+	uint64_t n;
+	int r = settings_parse_number(value, 0, RETRIES_MAX, &n);
 
-	return f ? filter_add(f, FILTER_EXCLUDE, value, error, error_size)
-		 : -ENOMEM;
+	(void)error;
+	(void)error_size;
+	if (r == 0)
+		o->tries = (unsigned)n + 1;
+	return r;
 }
 
-static int take_include_from(struct sync_options *o, const char *value,
-			     char *error, size_t error_size)
+static int take_max_errors(struct sync_options *o, const char *value,
+			   char *error, size_t error_size)
 {
-	struct filter *f = filter_of(o);
+	uint64_t n;
+	int r;
 
-	return f ? filter_add_file(f, FILTER_INCLUDE, value, error, error_size)
-		 : -ENOMEM;
+	(void)error;
+	(void)error_size;
+	if (!strcmp(value, "off")) {
+		o->error_stop = 0;
+		return 0;
+	}
+	r = settings_parse_number(value, 0, LIMIT_MAX, &n);
+	if (r == 0)
+		o->error_stop = n + 1;
+	return r;
 }
 
-static int take_exclude_from(struct sync_options *o, const char *value,
+static int take_max_duration(struct sync_options *o, const char *value,
 			     char *error, size_t error_size)
 {
-	struct filter *f = filter_of(o);
-
-	return f ? filter_add_file(f, FILTER_EXCLUDE, value, error, error_size)
-		 : -ENOMEM;
+	(void)error;
+	(void)error_size;
+	if (strcmp(value, "off") != 0)
+		return settings_parse_time(value, &o->duration_ns);
+	o->duration_ns = 0;
+	return 0;
 }
 
 #define FLAG(member) .flag = offsetof(struct sync_options, member)
@@ -140,13 +165,17 @@ static const struct setting settings[] = {
     {"no-mode", FLAG(no_mode)},
     {"no-times", FLAG(no_times)},
     {"jobs", "a number from 1 to " STRING_OF(ENGINE_JOBS_MAX),
-     .take = take_jobs},
-    {"include", "patterns, joined by |", .take = take_include, .many = true},
-    {"include-from", "a file of patterns", .take = take_include_from,
-     .many = true},
-    {"exclude", "patterns, joined by |", .take = take_exclude, .many = true},
-    {"exclude-from", "a file of patterns", .take = take_exclude_from,
-     .many = true},
+     .take = take_jobs, .live = true},
+    {"bwlimit", "a rate like 20M, or times like 08:00-18:00=20M,off",
+     .take = take_bwlimit, .live = true},
+    {"iops-limit", "how many a second, 0 or off for no limit",
+     .take = take_iops, .live = true},
+    {"retries", "a number from 0 to " STRING_OF(RETRIES_MAX),
+     .take = take_retries},
+    {"max-errors", "how many entries may fail, or off",
+     .take = take_max_errors},
+    {"max-duration", "a time like 90s, 15m, 6h or 1d, or off",
+     .take = take_max_duration},
 };
 
 const struct setting *settings_get(size_t *ret_count)
@@ -184,23 +213,37 @@ static int set_value(const struct setting *s, struct sync_options *o,
 	return r;
 }
 
+static const struct setting *find(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
+		if (!strcmp(settings[i].word, word))
+			return &settings[i];
+	return NULL;
+}
+
 int settings_set(struct sync_options *o, const char *word, const char *value,
 		 char *error, size_t error_size)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-		const struct setting *s = &settings[i];
+	const struct setting *s = find(word);
 
-		if (strcmp(s->word, word) != 0)
-			continue;
-		return s->expects ? set_value(s, o, value, error, error_size)
-				  : set_flag((bool *)((char *)o + s->flag),
-					     value, error, error_size);
+	if (!s) {
+		snprintf(error, error_size, "there is no such option");
+		return -ENOENT;
 	}
-	snprintf(error, error_size, "there is no such option");
-	return -ENOENT;
+	return s->expects ? set_value(s, o, value, error, error_size)
+			  : set_flag((bool *)((char *)o + s->flag), value,
+				     error, error_size);
 }
 
-void settings_done(struct sync_options *o)
+int settings_set_live(struct sync_options *o, const char *word,
+		      const char *value, char *error, size_t error_size)
 {
-	o->filter = filter_free(o->filter);
+	const struct setting *s = find(word);
+
+	if (!s || s->live)
+		return settings_set(o, word, value, error, error_size);
+	snprintf(error, error_size,
+		 "it cannot be changed while a run is under "
+		 "way");
+	return -EPERM;
 }

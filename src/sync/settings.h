@@ -23,6 +23,8 @@ struct setting {
 	size_t flag; /* of a flag: where its bool is in struct sync_options */
 	bool many;   /* may be given several times; else the last one counts,
 			and a section of the configuration has it once */
+	bool live;   /* may be changed while a run is under way: what
+			engine_adopt() takes over */
 	/* Sets it. -EINVAL: a bad value; `error` is left empty when `expects`
 	 * says all there is to say. -ENOMEM. */
 	int (*take)(struct sync_options *o, const char *value, char *error,
@@ -40,12 +42,14 @@ const struct setting *settings_get(size_t *ret_count);
 int settings_set(struct sync_options *o, const char *word, const char *value,
 		 char *error, size_t error_size);
 
+/* The same for those that may be changed while a run is under way; -EPERM for
+ * one that may not, with a sentence. */
+int settings_set_live(struct sync_options *o, const char *word,
+		      const char *value, char *error, size_t error_size);
+
 /* A whole number from `min` to `max` in decimal digits, nothing else. */
 int settings_parse_number(const char *text, uint64_t min, uint64_t max,
 			  uint64_t *ret);
-
-/* Frees what settings_set() has put into the options. */
-void settings_done(struct sync_options *o);
 
 /* "90", "90s", "15m", "2h", "1d": from a second to ten years. */
 int settings_parse_time(const char *text, int64_t *ret_ns);

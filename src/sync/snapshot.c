@@ -107,6 +107,8 @@ int snapshot_take_engine(struct snapshot *s, struct engine *e, bool with_list)
 	s->scanned = engine_is_scanned(e);
 	s->elapsed_ns = engine_get_elapsed_ns(e);
 	s->jobs = engine_get_jobs(e);
+	s->limit_bytes_per_s = engine_get_bandwidth(e);
+	s->limit_iops = engine_get_iops(e);
 	s->moving_bytes = 0;
 	engine_each_transfer(e, gather, &g);
 	for (int i = 0; i < COUNTERS; i++)

@@ -46,7 +46,9 @@ enum snapshot_state {
 struct snapshot {
 	int64_t now_ns; /* wall clock, when it was taken */
 	enum snapshot_state state;
-	unsigned jobs; /* lanes in use; 0: not known yet */
+	unsigned jobs;              /* lanes in use; 0: not known yet */
+	uint64_t limit_bytes_per_s; /* in force, 0: none */
+	uint64_t limit_iops;        /* likewise */
 
 	/* The execution under way, or the last one of this process; id 0:
 	 * there was none. */

@@ -64,6 +64,7 @@ struct engine {
 	_Atomic bool missing; /* the source lacks it */
 	struct gate gate;
 	_Atomic unsigned jobs; /* lanes; 0: chosen by the round trip */
+	struct throttle *throttle;
 	struct transfers transfers;
 	pthread_mutex_t lanes_lock; /* guards the next two; those of the queues
 				       are taken under it */
@@ -107,6 +108,9 @@ static inline bool engine_is_stopping(const struct engine *e)
  * for the next one and not reported as failed.
  */
 bool engine_stops_for(struct engine *e, int error, enum side side);
+
+/* Counts a failed entry, and ends the run when it is one too many. */
+void engine_count_failure(struct engine *e);
 
 /* Ends the run because of `error`; side SIDES: neither volume's fault. The
  * first one counts. */

@@ -12,7 +12,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/escape.h"
-#include "sync/filter.h"
 #include "sync/state.h"
 
 static const struct summary_key keys[] = {
@@ -34,7 +33,6 @@ static const struct summary_key keys[] = {
     {"FilesLinked", COUNT_LINKED},
     {"FilesBeyondLinkLimit", COUNT_LINK_LIMIT},
     {"FilesSkipped", COUNT_SKIPPED},
-    {"EntriesFiltered", COUNT_FILTERED},
     {"FilesVanished", COUNT_VANISHED},
     {"EntriesKept", COUNT_KEPT},
     {"FilesFailed", COUNT_FAILED},
@@ -59,6 +57,8 @@ int summary_exit_status(enum engine_status status)
 		break;
 	case ENGINE_LOST:
 		return 3;
+	case ENGINE_TIME_UP:
+		return 5;
 	case ENGINE_CANCELLED:
 		return 130;
 	}
@@ -82,6 +82,8 @@ const char *summary_status(enum engine_status status)
 		return "SUCCESS";
 	case ENGINE_CANCELLED:
 		return "CANCELLED";
+	case ENGINE_TIME_UP:
+		return "TIME_LIMIT";
 	case ENGINE_FAILURES:
 	case ENGINE_LOST:
 	case ENGINE_STOPPED:
@@ -97,18 +99,30 @@ static void put_string(FILE *f, const char *key, const char *value)
 	fprintf(f, "\"%s\":%s,", key, text ? text : "null");
 }
 
-/* A list of patterns as DataSync's FilterRules: one with all, or none. */
-static void put_filter(FILE *f, const char *key, const struct filter *filter,
-		       enum filter_list which)
+/* Limits are -1 where there is none, as DataSync writes it. */
+static void put_limit(FILE *f, const char *key, bool limited, uint64_t n)
 {
-	CLEANUP_FREE char *patterns = filter_get_text(filter, which);
-	CLEANUP_FREE char *text = patterns ? escape_json(patterns) : NULL;
+	if (limited)
+		fprintf(f, ",\"%s\":%" PRIu64, key, n);
+	else
+		fprintf(f, ",\"%s\":-1", key);
+}
 
-	fprintf(f, ",\"%s\":[", key);
-	if (!text || *patterns)
-		fprintf(f, "{\"FilterType\":\"SIMPLE_PATTERN\",\"Value\":%s}",
-			text ? text : "null");
-	fputc(']', f);
+/* One rate, or a timetable as it is written for --bwlimit. */
+static void put_limits(FILE *f, const struct sync_options *o)
+{
+	const struct timetable *t = &o->bandwidth;
+	CLEANUP_FREE char *text = t->count ? timetable_text(t) : NULL;
+
+	if (t->count)
+		fprintf(f, ",\"BytesPerSecond\":\"%s\"", text ?: "?");
+	else
+		put_limit(f, "BytesPerSecond", t->rest > 0, t->rest);
+	put_limit(f, "OperationsPerSecond", o->iops > 0, o->iops);
+	fprintf(f, ",\"Retries\":%u", (o->tries ?: SYNC_TRIES) - 1);
+	put_limit(f, "MaxErrors", o->error_stop > 0, o->error_stop - 1);
+	put_limit(f, "MaxDuration", o->duration_ns > 0,
+		  (uint64_t)o->duration_ns / NS_PER_MS);
 }
 
 void summary_print_options(FILE *f, const struct sync_options *o)
@@ -132,8 +146,7 @@ void summary_print_options(FILE *f, const struct sync_options *o)
 		o->no_times ? "NONE" : "PRESERVE",
 		o->no_times ? "NONE" : "BEST_EFFORT",
 		o->dry_run ? "true" : "false");
-	put_filter(f, "Includes", o->filter, FILTER_INCLUDE);
-	put_filter(f, "Excludes", o->filter, FILTER_EXCLUDE);
+	put_limits(f, o);
 	fputc('}', f);
 }
 

@@ -26,10 +26,10 @@ const struct summary_key *summary_get_keys(size_t *ret_count);
 #define SUMMARY_TIME 40
 const char *summary_time(int64_t wall_ns, char ret[SUMMARY_TIME]);
 
-/* The exit status of a command that ran it: 0, 1, 3 or 130. */
+/* The exit status of a command that ran it: 0, 1, 3, 5 or 130. */
 int summary_exit_status(enum engine_status status);
 
-/* "SUCCESS", "CANCELLED" or "ERROR". */
+/* "SUCCESS", "CANCELLED", "TIME_LIMIT" or "ERROR". */
 const char *summary_status(enum engine_status status);
 
 /* The options as a JSON object in one line. */

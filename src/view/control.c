@@ -10,8 +10,16 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "sync/engine.h"
+#include "sync/settings.h"
 
 #define NAME_LENGTH_MAX 255
+
+#define STRING_OF(n)  STRING_OF_(n)
+#define STRING_OF_(n) #n
+
+#define WHY_SIZE 256
+
+#define READ_IT "read the file for those there are"
 
 /* A piece of the text: no NUL ends it. */
 struct span {
@@ -38,7 +46,14 @@ static const char help[] =
     "pause          begin nothing new; what is on its way ends\n"
     "resume         go on\n"
     "cancel         end the execution under way, forget those that wait\n"
-    "jobs=N         use N lanes, 1 to 128\n";
+    "jobs=N         use N lanes, 1 to " STRING_OF(
+	ENGINE_JOBS_MAX) "\n"
+			 "bwlimit=RATE   read at most so many bytes a second: "
+			 "20M, off, or by the\n"
+			 "               time of day 08:00-18:00=20M,off\n"
+			 "iops-limit=N   at most so many operations a second "
+			 "on each side, or "
+			 "off\n";
 
 const char *control_help(void)
 {
@@ -98,25 +113,32 @@ static int refuse(struct span s, const char *why, char *error,
 	return -EINVAL;
 }
 
-static int parse_jobs(struct span s, unsigned *ret, char *error,
-		      size_t error_size)
+/* An option and its value, which are tried on nobody's options. */
+static int parse_setting(struct span s, struct control_command *ret,
+			 char *error, size_t error_size)
 {
-	struct span digits = s;
-	unsigned n = 0;
+	const char *sign = memchr(s.at, '=', s.size);
+	struct span value = s, word = take(&value, (size_t)(sign - s.at));
+	struct control_command c = {.verb = CONTROL_SET};
+	struct sync_options scratch = {0};
+	char why[WHY_SIZE];
+	int r = -ENOMEM;
 
-	take(&digits, strlen("jobs="));
-	/* Three digits are enough to be too many. */
-	if (digits.size >= 1 && digits.size <= 3)
-		for (size_t i = 0; i < digits.size; i++) {
-			unsigned digit = (unsigned char)digits.at[i] - '0';
-
-			n = digit <= 9 ? 10 * n + digit : 1000;
-		}
-	if (n < 1 || n > ENGINE_JOBS_MAX)
-		return refuse(s, "wants a number from 1 to 128 after the '='",
-			      error, error_size);
-	*ret = n;
-	return 0;
+	take(&value, 1);
+	c.word = strndup(word.at, word.size);
+	c.value = strndup(value.at, value.size);
+	if (c.word && c.value)
+		r = settings_set_live(&scratch, c.word, c.value, why,
+				      sizeof(why));
+	if (r == 0) {
+		*ret = c;
+		return 0;
+	}
+	control_done(&c, 1);
+	return r == -ENOMEM ? r
+	       : r == -ENOENT
+		   ? refuse(s, "is no command: " READ_IT, error, error_size)
+		   : refuse(s, why, error, error_size);
 }
 
 /* Why this is no path from the root, or NULL. */
@@ -174,21 +196,17 @@ static int parse_line(struct span line, struct control_command *ret,
 	size_t i = 0;
 
 	rest = trim(rest);
-	if (word.size >= 5 && !memcmp(word.at, "jobs=", 5)) {
-		c.verb = CONTROL_JOBS;
+	if (memchr(word.at, '=', word.size)) {
 		if (rest.size > 0)
 			return refuse(line, "has more than one word", error,
 				      error_size);
-		*ret = c;
-		return parse_jobs(word, &ret->jobs, error, error_size);
+		return parse_setting(word, ret, error, error_size);
 	}
 	while (i < ARRAY_SIZE(verbs) && !is_word(word, verbs[i].word))
 		i++;
 	if (i == ARRAY_SIZE(verbs))
-		return refuse(word,
-			      "is no command: read the file for those there "
-			      "are",
-			      error, error_size);
+		return refuse(word, "is no command: " READ_IT, error,
+			      error_size);
 	c.verb = verbs[i].verb;
 	*ret = c;
 	if (c.verb == CONTROL_RESCAN && rest.size == 0)
@@ -246,6 +264,8 @@ void control_done(struct control_command *commands, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		free(commands[i].path);
-		commands[i].path = NULL;
+		free(commands[i].word);
+		free(commands[i].value);
+		commands[i].path = commands[i].word = commands[i].value = NULL;
 	}
 }

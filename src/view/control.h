@@ -8,7 +8,8 @@
  *   rescan PATH     run one entry and what lies below it
  *   pause, resume   begin nothing new; go on
  *   cancel          end the execution under way, forget those that wait
- *   jobs=N          as many lanes, 1 to 128
+ *   WORD=VALUE      an option that may be changed while a run is under way, as
+ *                   sync/settings.h has it: bwlimit=20M, jobs=8, ..
  *
  * Thread rule: pure.
  */
@@ -25,13 +26,14 @@ enum control_verb {
 	CONTROL_PAUSE,
 	CONTROL_RESUME,
 	CONTROL_CANCEL,
-	CONTROL_JOBS,
+	CONTROL_SET,
 };
 
 struct control_command {
 	enum control_verb verb;
-	char *path;    /* CONTROL_RESCAN: from the root, "" for it; else NULL */
-	unsigned jobs; /* CONTROL_JOBS */
+	char *path;  /* CONTROL_RESCAN: from the root, "" for it; else NULL */
+	char *word;  /* CONTROL_SET: the option; else NULL */
+	char *value; /* likewise: one that it takes */
 };
 
 /* A text may have no more lines, and no more bytes. */

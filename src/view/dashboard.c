@@ -62,7 +62,9 @@ static const char *mood(const struct picture *p)
 		return "busy";
 	if (s->status == ENGINE_SUCCESS)
 		return "good";
-	return s->status == ENGINE_CANCELLED ? "warn" : "bad";
+	return s->status == ENGINE_CANCELLED || s->status == ENGINE_TIME_UP
+		   ? "warn"
+		   : "bad";
 }
 
 /* --- The head ------------------------------------------------------------ */
@@ -124,10 +126,7 @@ static void put_state(const struct page *g)
 		fprintf(g->f,
 			"\n<span class=\"pill %s\" id=\"result\">last result: "
 			"%s</span>",
-			s->status == ENGINE_SUCCESS     ? "good"
-			: s->status == ENGINE_CANCELLED ? "warn"
-							: "bad",
-			summary_status(s->status));
+			mood(g->picture), summary_status(s->status));
 }
 
 /* --- Progress ------------------------------------------------------------ */

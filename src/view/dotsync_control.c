@@ -15,7 +15,7 @@ static const char *const words[] = {
     [CONTROL_START] = "start",   [CONTROL_VERIFY] = "verify",
     [CONTROL_RETRY] = "retry",   [CONTROL_RESCAN] = "rescan",
     [CONTROL_PAUSE] = "pause",   [CONTROL_RESUME] = "resume",
-    [CONTROL_CANCEL] = "cancel", [CONTROL_JOBS] = "jobs",
+    [CONTROL_CANCEL] = "cancel", [CONTROL_SET] = "set",
 };
 
 /* Why the runner did not take a command. */
@@ -54,6 +54,19 @@ static int request(struct view *v, uid_t uid, const struct control_command *c)
 	return r;
 }
 
+/* An option: what its new value is was understood, or it would not be here. */
+static int change(struct view *v, uid_t uid, const struct control_command *c)
+{
+	char error[300];
+	int r = runner_set(v->setup.runner, c->word, c->value, error,
+			   sizeof(error));
+
+	if (r == 0)
+		log_notice("control: %s=%s by uid %u", c->word, c->value,
+			   (unsigned)uid);
+	return r;
+}
+
 static int obey_one(struct view *v, uid_t uid, const struct control_command *c)
 {
 	struct runner *runner = v->setup.runner;
@@ -75,11 +88,7 @@ static int obey_one(struct view *v, uid_t uid, const struct control_command *c)
 		r = runner_cancel(runner);
 		break;
 	default:
-		r = runner_set_jobs(runner, c->jobs);
-		if (r == 0)
-			log_notice("control: jobs=%u by uid %u", c->jobs,
-				   (unsigned)uid);
-		return r;
+		return change(v, uid, c);
 	}
 	if (r == 0)
 		log_notice("control: %s by uid %u", words[c->verb],

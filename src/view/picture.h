@@ -14,11 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sync/engine.h"
 #include "sync/manifest.h"
 #include "sync/side.h"
 #include "sync/snapshot.h"
 
-struct sync_options;
 struct view;
 
 /* An entry that failed and was not copied since. */
@@ -43,7 +43,7 @@ struct picture {
 	const char *location[SIDES];
 	const char *mountpoint;
 	const char *state_directory;
-	const struct sync_options *options;
+	struct sync_options options;
 	int64_t interval_ns;
 
 	struct snapshot snapshot;

@@ -59,6 +59,15 @@ static void put_execution(struct jsonout *j, const struct picture *p)
 	put_time(j, "NextTime", s->next_ns);
 }
 
+/* null where there is none. */
+static void put_limit(struct jsonout *j, const char *key, uint64_t n)
+{
+	if (n)
+		jsonout_uint(j, key, n);
+	else
+		jsonout_null(j, key);
+}
+
 static void put_progress(struct jsonout *j, const struct picture *p)
 {
 	const struct snapshot *s = &p->snapshot;
@@ -68,6 +77,8 @@ static void put_progress(struct jsonout *j, const struct picture *p)
 	jsonout_real(j, "Progress", snapshot_progress(s));
 	jsonout_bool(j, "Scanned", s->scanned);
 	jsonout_uint(j, "Jobs", s->jobs);
+	put_limit(j, "BytesPerSecondLimit", s->limit_bytes_per_s);
+	put_limit(j, "OperationsPerSecondLimit", s->limit_iops);
 	jsonout_real(j, "BytesPerSecond", s->bytes_per_s);
 	jsonout_real(j, "FilesPerSecond", s->files_per_s);
 	jsonout_real(j, "EntriesPerSecond", s->entries_per_s);
@@ -111,7 +122,7 @@ void render_task_json(FILE *f, const struct picture *p)
 		jsonout_null(&j, "Interval");
 	jsonout_uint(&j, "Jobs", p->snapshot.jobs);
 	jsonout_key(&j, "Options");
-	summary_print_options(f, p->options);
+	summary_print_options(f, &p->options);
 	jsonout_end_object(&j);
 	fputc('\n', f);
 }

@@ -87,6 +87,19 @@ static void put_amounts(FILE *f, const struct snapshot *s)
 		 human_number(s->entries_per_s, d));
 }
 
+/* Left out where there is none. */
+static void put_limits(FILE *f, const struct snapshot *s)
+{
+	char a[HUMAN_SIZE];
+
+	if (s->limit_bytes_per_s)
+		put_line(f, "Limit", "%s/s",
+			 human_bytes((double)s->limit_bytes_per_s, a));
+	if (s->limit_iops)
+		put_line(f, "Limit", "%s operations/s",
+			 human_count(s->limit_iops, a));
+}
+
 static void put_times(FILE *f, const struct picture *p)
 {
 	const struct snapshot *s = &p->snapshot;
@@ -132,6 +145,7 @@ void render_status(FILE *f, const struct picture *p)
 		put_amounts(f, s);
 		put_times(f, p);
 	}
+	put_limits(f, s);
 	put_results(f, s);
 }
 

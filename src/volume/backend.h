@@ -39,6 +39,7 @@ struct volume {
 	const struct volume_backend *backend;
 	struct volume_info info;  /* filled by the backend's open function */
 	struct volume_pool *pool; /* volume.c's, made when first needed */
+	const struct volume_pacer *pacer; /* volume.c's; NULL: none */
 };
 
 int dir_open(const struct location *location, struct volume **ret, char *error,

@@ -345,14 +345,41 @@ static bool pool_submit(struct volume_pool *pool, struct volume_call *call)
 
 /* --- Calls --------------------------------------------------------------- */
 
-void volume_start(struct volume *v, struct volume_call *call)
+void volume_set_pacer(struct volume *v, const struct volume_pacer *pacer)
+{
+	v->pacer = pacer;
+}
+
+/* The bytes of file data that a call is expected to read. */
+static uint64_t bytes_of(enum volume_verb verb, const void *items, size_t count)
+{
+	const struct volume_read_whole *whole = items;
+	const struct volume_read *range = items;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (verb == VOLUME_READ_WHOLE)
+			bytes += whole[i].expect;
+		else if (verb == VOLUME_READ)
+			bytes += range[i].len;
+	return bytes;
+}
+
+/* 1: the call may begin; see struct volume_pacer. */
+static int ask_pacer(const struct volume *v, enum volume_verb verb,
+		     const void *items, size_t count, bool wait)
+{
+	const struct volume_pacer *p = v->pacer;
+
+	return p ? p->pass(p->user, count, bytes_of(verb, items, count), wait)
+		 : 1;
+}
+
+/* Begins a call that was let through. */
+static void start_call(struct volume *v, struct volume_call *call)
 {
 	struct volume_pool *pool;
 
-	if (call->count == 0) {
-		call->done(call);
-		return;
-	}
 	if (v->backend->start) {
 		v->backend->start(v, call);
 		return;
@@ -361,6 +388,38 @@ void volume_start(struct volume *v, struct volume_call *call)
 	/* With no thread to be had, the caller's does the work. */
 	if (!pool || !pool_submit(pool, call))
 		run_call(v, call);
+}
+
+/* One that was asked for and is not to be. */
+static void fail_call(struct volume_call *call, int error)
+{
+	volume_fail(call->verb, call->items, call->count, error);
+	call->done(call);
+}
+
+void volume_start(struct volume *v, struct volume_call *call)
+{
+	int r = call->count
+		    ? ask_pacer(v, call->verb, call->items, call->count, true)
+		    : 0;
+
+	if (r > 0)
+		start_call(v, call);
+	else
+		fail_call(call, r);
+}
+
+bool volume_try_start(struct volume *v, struct volume_call *call)
+{
+	int r = call->count
+		    ? ask_pacer(v, call->verb, call->items, call->count, false)
+		    : -ECANCELED;
+
+	if (r > 0)
+		start_call(v, call);
+	else if (r < 0)
+		fail_call(call, r);
+	return r != 0;
 }
 
 /* Somebody who waits for a call. */
@@ -394,9 +453,15 @@ void volume_run(struct volume *v, enum volume_verb verb, void *items,
 	    .done = wake_waiter,
 	    .user = &waiter,
 	};
+	int r;
 
 	if (count == 0)
 		return;
+	r = ask_pacer(v, verb, items, count, true);
+	if (r < 0) {
+		volume_fail(verb, items, count, r);
+		return;
+	}
 	if (v->backend->run) {
 		v->backend->run(v, verb, items, count);
 		return;

@@ -226,10 +226,10 @@ struct volume_rename {
 
 /*
  * A range of a file, no open needed: `file` may be NULL. With a file that was
- * opened for reading the object stays readable after its last name is gone, if
- * volume_info.keeps_open says so and as far as the server keeps open files (RFC
- * 8881 section 18.16.3). Fewer bytes than asked only before the end of file,
- * where ret_eof says so; a server's short reads are completed.
+ * opened for reading the object stays readable after its last name is gone, as
+ * far as the server keeps open files (RFC 8881 section 18.16.3). Fewer bytes
+ * than asked only before the end of file, where ret_eof says so; a server's
+ * short reads are completed.
  */
 struct volume_read {
 	const struct handle *handle;
@@ -305,6 +305,18 @@ struct volume_call {
 	void *user;
 };
 
+/*
+ * Who says when calls may begin: a limit on requests and bytes. pass() is asked
+ * for every call with its number of items and, of the verbs that read file
+ * data, the bytes that are expected; it waits with `wait`, else it says whether
+ * the time has come. Nothing is asked twice: once it said 1 the call begins. 0:
+ * not now; negative: the call ends with that error.
+ */
+struct volume_pacer {
+	int (*pass)(void *user, size_t items, uint64_t bytes, bool wait);
+	void *user;
+};
+
 /* Facts about a volume that do not change while it is open. */
 struct volume_info {
 	const char *location; /* as the user would write it; for messages */
@@ -313,7 +325,6 @@ struct volume_info {
 	int64_t rtt_ns;       /* measured at open; 0 for a local directory */
 	unsigned depth;       /* calls worth having in flight at once */
 	unsigned whole_items; /* small files worth having in one call */
-	bool keeps_open;      /* files opened to be read outlive their names */
 };
 
 /*
@@ -335,6 +346,15 @@ uint64_t volume_get_requests(const struct volume *v);
 void volume_start(struct volume *v, struct volume_call *call);
 void volume_run(struct volume *v, enum volume_verb verb, void *items,
 		size_t count);
+
+/* As volume_start(), unless a pacer would have it wait: then false, and nothing
+ * has happened. */
+bool volume_try_start(struct volume *v, struct volume_call *call);
+
+/* Borrowed until another one, or NULL for none, takes its place; meanwhile no
+ * call may be begun by another thread. A pacer that waits must not be set on a
+ * volume whose calls are begun by threads that may not. */
+void volume_set_pacer(struct volume *v, const struct volume_pacer *pacer);
 
 /* `result` of item number `index`. */
 int volume_item_result(enum volume_verb verb, const void *items, size_t index);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sync/engine.h"
+#include "sync/settings.h"
 #include "view/control.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,10 +22,16 @@ static void check(int holds)
 
 static void check_command(const struct control_command *c)
 {
-	check(c->verb <= CONTROL_JOBS);
+	struct sync_options o = {0};
+	char error[256];
+
+	check(c->verb <= CONTROL_SET);
 	check((c->path != NULL) == (c->verb == CONTROL_RESCAN));
-	if (c->verb == CONTROL_JOBS)
-		check(c->jobs >= 1 && c->jobs <= ENGINE_JOBS_MAX);
+	check((c->word != NULL) == (c->verb == CONTROL_SET));
+	check((c->value != NULL) == (c->verb == CONTROL_SET));
+	if (c->verb == CONTROL_SET)
+		check(settings_set_live(&o, c->word, c->value, error,
+					sizeof(error)) == 0);
 	if (c->path && *c->path) {
 		check(c->path[0] != '/' && !strstr(c->path, "//"));
 		check(!strstr(c->path, "/../") && strcmp(c->path, "..") != 0);

@@ -29,12 +29,13 @@ static int parse(const char *text)
 }
 
 static void assert_one(const char *text, enum control_verb verb,
-		       const char *path, unsigned jobs)
+		       const char *path)
 {
 	assert_int_equal(parse(text), 0);
 	assert_int_equal(count, 1);
 	assert_int_equal(commands[0].verb, verb);
-	assert_int_equal(commands[0].jobs, jobs);
+	assert_null(commands[0].word);
+	assert_null(commands[0].value);
 	if (path)
 		assert_string_equal(commands[0].path, path);
 	else
@@ -45,31 +46,52 @@ static void assert_one(const char *text, enum control_verb verb,
 static void test_words(void **state)
 {
 	(void)state;
-	assert_one("start\n", CONTROL_START, NULL, 0);
-	assert_one("start", CONTROL_START, NULL, 0);
-	assert_one(" \tverify \r\n", CONTROL_VERIFY, NULL, 0);
-	assert_one("\n\n retry\n\n", CONTROL_RETRY, NULL, 0);
-	assert_one("pause", CONTROL_PAUSE, NULL, 0);
-	assert_one("resume", CONTROL_RESUME, NULL, 0);
-	assert_one("cancel", CONTROL_CANCEL, NULL, 0);
-	assert_one("jobs=1", CONTROL_JOBS, NULL, 1);
-	assert_one("jobs=128\n", CONTROL_JOBS, NULL, 128);
-	assert_one("jobs=064\n", CONTROL_JOBS, NULL, 64);
+	assert_one("start\n", CONTROL_START, NULL);
+	assert_one("start", CONTROL_START, NULL);
+	assert_one(" \tverify \r\n", CONTROL_VERIFY, NULL);
+	assert_one("\n\n retry\n\n", CONTROL_RETRY, NULL);
+	assert_one("pause", CONTROL_PAUSE, NULL);
+	assert_one("resume", CONTROL_RESUME, NULL);
+	assert_one("cancel", CONTROL_CANCEL, NULL);
+}
+
+static void assert_set(const char *text, const char *word, const char *value)
+{
+	assert_int_equal(parse(text), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(commands[0].verb, CONTROL_SET);
+	assert_string_equal(commands[0].word, word);
+	assert_string_equal(commands[0].value, value);
+	assert_null(commands[0].path);
+	control_done(commands, count);
+}
+
+static void test_settings(void **state)
+{
+	(void)state;
+	assert_set("jobs=1", "jobs", "1");
+	assert_set("jobs=128\n", "jobs", "128");
+	assert_set("jobs=064\n", "jobs", "064");
+	assert_set(" bwlimit=20M\r\n", "bwlimit", "20M");
+	assert_set("bwlimit=off", "bwlimit", "off");
+	assert_set("bwlimit=08:00-18:00=20M,off", "bwlimit",
+		   "08:00-18:00=20M,off");
+	assert_set("iops-limit=1000", "iops-limit", "1000");
 }
 
 static void test_paths(void **state)
 {
 	(void)state;
-	assert_one("rescan a", CONTROL_RESCAN, "a", 0);
-	assert_one("rescan  /a/b c/ \n", CONTROL_RESCAN, "a/b c", 0);
-	assert_one("rescan /", CONTROL_RESCAN, "", 0);
-	assert_one("rescan ///", CONTROL_RESCAN, "", 0);
-	assert_one("rescan .../..a/.b", CONTROL_RESCAN, ".../..a/.b", 0);
-	assert_one("rescan a\\nb\\011\\\\\\377", CONTROL_RESCAN, "a\nb\t\\\377",
-		   0);
-	assert_one("rescan a\\040", CONTROL_RESCAN, "a ", 0);
+	assert_one("rescan a", CONTROL_RESCAN, "a");
+	assert_one("rescan  /a/b c/ \n", CONTROL_RESCAN, "a/b c");
+	assert_one("rescan /", CONTROL_RESCAN, "");
+	assert_one("rescan ///", CONTROL_RESCAN, "");
+	assert_one("rescan .../..a/.b", CONTROL_RESCAN, ".../..a/.b");
+	assert_one("rescan a\\nb\\011\\\\\\377", CONTROL_RESCAN,
+		   "a\nb\t\\\377");
+	assert_one("rescan a\\040", CONTROL_RESCAN, "a ");
 	/* Other bytes stand for themselves. */
-	assert_one("rescan \xff\x01", CONTROL_RESCAN, "\xff\x01", 0);
+	assert_one("rescan \xff\x01", CONTROL_RESCAN, "\xff\x01");
 }
 
 static void test_lines_in_order(void **state)
@@ -79,7 +101,7 @@ static void test_lines_in_order(void **state)
 	assert_int_equal(count, 4);
 	assert_int_equal(commands[0].verb, CONTROL_PAUSE);
 	assert_string_equal(commands[1].path, "x");
-	assert_int_equal(commands[2].jobs, 3);
+	assert_string_equal(commands[2].value, "3");
 	assert_string_equal(commands[3].path, "y");
 	control_done(commands, count);
 	assert_int_equal(parse(""), 0);
@@ -114,6 +136,17 @@ static void test_refused(void **state)
 	assert_refused("jobs=1x", "\"jobs=1x\"", "1 to 128");
 	assert_refused("jobs=x1", "\"jobs=x1\"", "1 to 128");
 	assert_refused("jobs=4294967297", "jobs=", "1 to 128");
+	assert_refused("bwlimit=", "\"bwlimit=\"", "is not a rate");
+	assert_refused("bwlimit=fast", "\"bwlimit=fast\"", "is not a rate");
+	assert_refused("bwlimit=08:00=1,off", "\"bwlimit=08:00=1,off\"",
+		       "no time before");
+	assert_refused("iops-limit=-1", "\"iops-limit=-1\"", "how many");
+	assert_refused("=", "\"=\"", "is no command");
+	assert_refused("=1", "\"=1\"", "is no command");
+	assert_refused("frob=1", "\"frob=1\"", "is no command");
+	/* Those that a run has for its life. */
+	assert_refused("verify=all", "\"verify=all\"", "cannot be changed");
+	assert_refused("retries=3", "\"retries=3\"", "cannot be changed");
 	assert_refused("jobs=1 2", "\"jobs=1 2\"", "more than one word");
 	assert_refused("rescan", "\"rescan\"", "wants a path");
 	assert_refused("rescan a//b", "\"a//b\"", "empty name");
@@ -124,7 +157,7 @@ static void test_refused(void **state)
 	memset(name + 7, 'x', 256);
 	assert_refused(name, "xxx", "255 bytes");
 	name[7 + 255] = '\0';
-	assert_one(name, CONTROL_RESCAN, name + 7, 0);
+	assert_one(name, CONTROL_RESCAN, name + 7);
 }
 
 /* One bad word, and nothing is understood. */
@@ -174,9 +207,9 @@ static void test_too_much(void **state)
 /* What the file says when it is read names every word that is understood. */
 static void test_help(void **state)
 {
-	static const char *const words[] = {"start",  "verify", "retry",
-					    "rescan", "pause",  "resume",
-					    "cancel", "jobs="};
+	static const char *const words[] = {
+	    "start",  "verify", "retry", "rescan",   "pause",
+	    "resume", "cancel", "jobs=", "bwlimit=", "iops-limit="};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
@@ -191,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_words),
+	    cmocka_unit_test(test_settings),
 	    cmocka_unit_test(test_paths),
 	    cmocka_unit_test(test_lines_in_order),
 	    cmocka_unit_test(test_refused),

@@ -32,6 +32,7 @@ struct fake {
 	int64_t change_ns;
 	uint64_t rate;
 	bool release;
+	bool cut_off; /* the last one that was taken */
 };
 
 static int64_t fake_now(void *user)
@@ -81,7 +82,7 @@ static double take(struct fake *f, unsigned count, uint64_t units)
 	int64_t begun_ns = f->now_ns;
 
 	while (count-- > 0)
-		limiter_take(f->limiter, units);
+		f->cut_off = !limiter_take(f->limiter, units);
 	return (double)(f->now_ns - begun_ns) / NS_PER_S;
 }
 
@@ -192,10 +193,15 @@ static void test_try(void **state)
 	assert_true(limiter_try(f.limiter, 50));
 	assert_false(limiter_try(f.limiter, 2));
 	assert_true(limiter_try(f.limiter, 0));
+	limiter_give(f.limiter, 30);
+	assert_false(limiter_try(f.limiter, 33));
+	assert_true(limiter_try(f.limiter, 30));
 	/* More than it ever holds. */
 	f.now_ns += NS_PER_S;
 	assert_false(limiter_try(f.limiter, 101));
 	assert_true(limiter_try(f.limiter, 100));
+	limiter_give(f.limiter, 1000);
+	assert_false(limiter_try(f.limiter, 101));
 	limiter_set_rate(f.limiter, 0);
 	assert_true(limiter_try(f.limiter, UINT64_MAX));
 	limiter_free(f.limiter);
@@ -250,7 +256,10 @@ static void test_release_while_waiting(void **state)
 	f.change_ns = f.now_ns + NS_PER_S;
 	f.release = true;
 	assert_near(take(&f, 1, MB), 1, 0.11);
+	assert_true(f.cut_off);
+	/* Who comes later has not waited. */
 	assert_near(take(&f, 1000, MB), 0, 0);
+	assert_false(f.cut_off);
 	assert_true(limiter_try(f.limiter, MB));
 	limiter_free(f.limiter);
 }

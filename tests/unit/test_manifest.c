@@ -743,7 +743,7 @@ static void test_view(void **state)
 	assert_query(f, "SELECT path, error FROM entries WHERE path = '.'",
 		     ".|error 4000");
 	assert_query(f, "SELECT value FROM task WHERE key = 'source'", SOURCE);
-	assert_query(f, "PRAGMA user_version", "1");
+	assert_query(f, "PRAGMA user_version", "2");
 	assert_query(f, "PRAGMA integrity_check", "ok");
 }
 
@@ -782,8 +782,49 @@ static void test_newer(void **state)
 	struct fixture *f = *state;
 
 	make_sample(f, 1);
-	exec_sql(f, "PRAGMA user_version = 2");
+	exec_sql(f, "PRAGMA user_version = 3");
 	assert_refused(f, -EUCLEAN, "newer");
+}
+
+/* What version 1 had is kept, and takes what it did not. */
+static void test_version_1(void **state)
+{
+	struct manifest_execution x = {0};
+	struct fixture *f = *state;
+	struct manifest *m;
+
+	make_sample(f, 3);
+	exec_sql(
+	    f, "DROP VIEW executions; DROP TABLE execution;"
+	       "CREATE TABLE execution (id INTEGER PRIMARY KEY CHECK (id > 0),"
+	       "started_ns INTEGER NOT NULL, ended_ns INTEGER NOT NULL,"
+	       "status TEXT NOT NULL CHECK (status IN ('RUNNING', 'SUCCESS',"
+	       " 'ERROR', 'CANCELLED', 'INTERRUPTED')),"
+	       "summary TEXT NOT NULL);"
+	       "CREATE VIEW executions AS SELECT id, status FROM execution;"
+	       "INSERT INTO execution VALUES (7, 1, 2, 'SUCCESS', '{}');"
+	       "PRAGMA user_version = 1;");
+	/* Readers take it as it is. */
+	assert_int_equal(
+	    manifest_open_read(f->directory, &m, f->error, sizeof(f->error)),
+	    0);
+	manifest_close(m);
+	assert_query(f, "PRAGMA user_version", "1");
+	open_both(f);
+	assert_int_equal(manifest_begin(f->m, &x), 0);
+	assert_int_equal(x.id, 8);
+	x.status = "TIME_LIMIT";
+	x.started_ns = x.ended_ns = 3;
+	x.summary = "{}";
+	assert_int_equal(manifest_end(f->m, &x), 0);
+	close_both(f);
+	assert_query(f, "PRAGMA user_version", "2");
+	assert_query(f, "SELECT status, ended FROM executions WHERE id = 7",
+		     "SUCCESS|1970-01-01 00:00:00.000000002");
+	assert_query(f, "SELECT status FROM executions WHERE id = 8",
+		     "TIME_LIMIT");
+	assert_query(f, "SELECT count(*) FROM entries", "3");
+	assert_query(f, "PRAGMA integrity_check", "ok");
 }
 
 static void test_foreign(void **state)
@@ -1259,6 +1300,8 @@ int main(void)
 	    T(test_view),
 	    T(test_other_locations),
 	    T(test_newer),
+	    T(test_version_1),
+	    T(test_version_1),
 	    T(test_foreign),
 	    T(test_not_a_database),
 	    T(test_truncated),

@@ -417,21 +417,56 @@ static void test_cancel_paused(void **state)
 	assert_executions(f, "1 CANCELLED");
 }
 
+static int set(struct fixture *f, const char *word, const char *value)
+{
+	char error[256];
+
+	return runner_set(f->runner, word, value, error, sizeof(error));
+}
+
+/* The limits before, during and after a run. */
+static void test_limits(void **state)
+{
+	struct fixture *f = *state;
+
+	add_gate(f, 1, 1);
+	start(f);
+	assert_int_equal(look(f).limit_bytes_per_s, 0);
+	assert_int_equal(set(f, "bwlimit", "500M"), 0);
+	assert_int_equal(look(f).limit_bytes_per_s, 500000000);
+	assert_int_equal(runner_get_options(f->runner).bandwidth.rest,
+			 500000000);
+	request(f, RUN_ALL, NULL);
+	sem_wait(&f->entered);
+	assert_int_equal(look(f).limit_bytes_per_s, 500000000);
+	assert_int_equal(look(f).limit_iops, 0);
+	assert_int_equal(set(f, "bwlimit", "00:00-12:00=1G,12:00-24:00=1G,1"),
+			 0);
+	assert_int_equal(set(f, "iops-limit", "100000"), 0);
+	assert_int_equal(look(f).limit_bytes_per_s, 1000000000);
+	assert_int_equal(look(f).limit_iops, 100000);
+	sem_post(&f->opened);
+	assert_int_equal(wait_end(f, 1).limit_iops, 100000);
+	assert_int_equal(set(f, "bwlimit", "off"), 0);
+	assert_int_equal(look(f).limit_bytes_per_s, 0);
+}
+
 static void test_jobs(void **state)
 {
 	struct fixture *f = *state;
 
 	add_gate(f, 1, 1);
 	start(f);
-	assert_int_equal(runner_set_jobs(f->runner, 0), -EINVAL);
-	assert_int_equal(runner_set_jobs(f->runner, ENGINE_JOBS_MAX + 1),
-			 -EINVAL);
-	assert_int_equal(runner_set_jobs(f->runner, 3), 0);
+	assert_int_equal(set(f, "jobs", "0"), -EINVAL);
+	assert_int_equal(set(f, "jobs", "1000"), -EINVAL);
+	assert_int_equal(set(f, "verify", "all"), -EPERM);
+	assert_int_equal(set(f, "frob", "1"), -ENOENT);
+	assert_int_equal(set(f, "jobs", "3"), 0);
 	assert_int_equal(look(f).jobs, 3);
 	request(f, RUN_ALL, NULL);
 	sem_wait(&f->entered);
 	assert_int_equal(look(f).jobs, 3);
-	assert_int_equal(runner_set_jobs(f->runner, 5), 0);
+	assert_int_equal(set(f, "jobs", "5"), 0);
 	assert_int_equal(look(f).jobs, 5);
 	sem_post(&f->opened);
 	assert_int_equal(wait_end(f, 1).jobs, 5);
@@ -596,21 +631,14 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(test_start),
-	    T(test_twice),
-	    T(test_coalesced),
-	    T(test_bad_requests),
-	    T(test_interval),
-	    T(test_pause),
-	    T(test_cancel),
-	    T(test_cancel_paused),
-	    T(test_jobs),
-	    T(test_lost),
-	    T(test_lost_then_asked),
-	    T(test_cannot_begin),
-	    T(test_free_while_running),
-	    T(test_free_impatient),
-	    T(test_lists),
+	    T(test_start),          T(test_twice),
+	    T(test_coalesced),      T(test_bad_requests),
+	    T(test_interval),       T(test_pause),
+	    T(test_cancel),         T(test_cancel_paused),
+	    T(test_jobs),           T(test_limits),
+	    T(test_lost),           T(test_lost_then_asked),
+	    T(test_cannot_begin),   T(test_free_while_running),
+	    T(test_free_impatient), T(test_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
