@@ -486,6 +486,7 @@ void options_done(struct options *o)
 	for (enum side side = 0; side < SIDES; side++)
 		free(o->location_options[side]);
 	o->config = config_free(o->config);
+	settings_done(&o->sync);
 }
 
 int options_parse(int argc, char **argv, struct options *ret)

@@ -156,6 +156,7 @@ void progress_finish(struct progress *p, const struct snapshot *s,
 		 "hard links copied as files of their own: the server's link "
 		 "limit was reached");
 	say_some(s, COUNT_SKIPPED, "skipped: devices are not copied");
+	say_some(s, COUNT_FILTERED, "left out by the filter");
 	say_some(s, COUNT_VANISHED, "vanished from the source meanwhile");
 	say_some(s, COUNT_KEPT, "only on the destination, kept");
 	if (c[COUNT_MISMATCHED])

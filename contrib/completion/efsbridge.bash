@@ -37,8 +37,13 @@ _efsbridge()
 			noauto_unmount noexec ro soft syncdir= timeo=' -- "$cur")
 		return
 		;;
-	--task | --jobs | --interval | --bwlimit | --iops-limit | --retries | \
-		--max-errors | --max-duration)
+	--include-from | --exclude-from)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--include | --exclude | --task | --jobs | --interval | --bwlimit | \
+		--iops-limit | --retries | --max-errors | --max-duration)
 		return
 		;;
 	esac
@@ -47,7 +52,8 @@ _efsbridge()
 		local options='--config --help --version'
 		case ${COMP_WORDS[1]} in
 		sync)
-			options+=' --bwlimit --dry-run --iops-limit --jobs --json
+			options+=' --bwlimit --dry-run --exclude --exclude-from
+				--include --include-from --iops-limit --jobs --json
 				--max-duration --max-errors --no-mode --no-owner
 				--no-queue --no-times --quiet --retries --state --task
 				--verbose --verify'
@@ -55,7 +61,8 @@ _efsbridge()
 		status) options+=' --json --state --task --watch' ;;
 		history) options+=' --json --state --task' ;;
 		*)
-			options+=' --bwlimit --debug --foreground --interval
+			options+=' --bwlimit --debug --exclude --exclude-from
+				--foreground --include --include-from --interval
 				--iops-limit --jobs --max-duration --max-errors --no-mode
 				--no-owner --no-queue --no-sync --no-times --once
 				--options --quiet --retries --state --task --verbose

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "nfs/conn.h"
 #include "nfs/outbox.h"
+#include "nfs/tls.h"
 
 #define DEADLINE_S       180
 #define FIRST_CONNECT_NS (20 * NS_PER_S)
@@ -90,13 +91,16 @@ static const char *cause_of(int error)
 }
 
 static void explain(char *error, size_t size, const struct addrinfo *address,
-		    int r, const char *why)
+		    int r, const char *trouble, const char *why)
 {
 	char text[ENDPOINT_TEXT];
 
 	endpoint_format(address, text);
 	if (r == -ENOMEM)
 		snprintf(error, size, "out of memory");
+	else if (*trouble)
+		snprintf(error, size, "cannot use the NFS server at %s: %s",
+			 text, trouble);
 	else
 		snprintf(error, size,
 			 "cannot reach the NFS server at %s: %s%s%s%s; %s",
@@ -125,6 +129,11 @@ static int init_shared(struct conn_shared *s, const struct client_options *o,
 		return r;
 	}
 	r = endpoint_resolve(&s->endpoint, o->host, o->port, error, error_size);
+	if (r == 0 && o->tls) {
+		r = tls_new(o->tls, &s->tls, error, error_size);
+		if (r < 0)
+			endpoint_done(&s->endpoint);
+	}
 	if (r < 0)
 		clientid_done(&s->clientid);
 	return r;
@@ -155,7 +164,8 @@ static int open_first(struct client *c, char *error, size_t error_size)
 		limit = c->shared.deadline_ns;
 	r = conn_open(conn, clock_now_ns() + limit, &address, why, sizeof(why));
 	if (r < 0) {
-		explain(error, error_size, address, r, why);
+		explain(error, error_size, address, r, conn_get_trouble(conn),
+			why);
 		return r;
 	}
 	r = conn_start(conn);
@@ -263,6 +273,7 @@ struct client *client_free(struct client *c)
 	say_farewell(c);
 	for (unsigned i = 0; i < c->count; i++)
 		conn_free(c->conns[i]);
+	tls_free(c->shared.tls);
 	endpoint_done(&c->shared.endpoint);
 	clientid_done(&c->shared.clientid);
 	free(c);

@@ -38,6 +38,7 @@
 #include "nfs/compound.h"
 
 struct client;
+struct tls_options;
 
 struct client_options {
 	const char *host; /* name or address */
@@ -46,7 +47,8 @@ struct client_options {
 	unsigned deadline_s; /* 0: the default of 180 s; the first connection
 				is waited for at most 20 s of it, and a refused
 				or unresolvable one not at all */
-	uint32_t uid;        /* AUTH_SYS */
+	const struct tls_options *tls; /* NULL: not encrypted */
+	uint32_t uid;                  /* AUTH_SYS */
 	uint32_t gid;
 	const uint32_t *gids; /* supplementary, up to 16 are sent */
 	size_t gid_count;

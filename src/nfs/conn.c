@@ -147,7 +147,7 @@ struct conn *conn_new(struct conn_shared *shared, unsigned number)
 		return NULL;
 	}
 	TAILQ_INIT(&c->inbox);
-	link_init(&c->link, c->wake_fd, &shared->stop);
+	link_init(&c->link, shared->tls, c->wake_fd, &shared->stop);
 	flight_init(&c->flight, &c->session, &shared->auth, end_call, c);
 	c->answered_ns = clock_now_ns();
 	return c;
@@ -521,6 +521,11 @@ int conn_open(struct conn *c, int64_t deadline_ns,
 	else
 		note_settled(c);
 	return r;
+}
+
+const char *conn_get_trouble(const struct conn *c)
+{
+	return c->link.error;
 }
 
 static int64_t least(int64_t a, int64_t b)

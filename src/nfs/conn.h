@@ -23,10 +23,12 @@
 
 struct call;
 struct conn;
+struct tls;
 
 /* What the connections of a client have in common; the client's. */
 struct conn_shared {
 	struct endpoint endpoint;
+	struct tls *tls; /* NULL: not encrypted */
 	struct oncrpc_auth auth;
 	struct clientid clientid;
 	int64_t deadline_ns; /* how long a server may say nothing at all */
@@ -46,6 +48,10 @@ struct conn *conn_free(struct conn *c);
  */
 int conn_open(struct conn *c, int64_t deadline_ns,
 	      const struct addrinfo **ret_address, char *why, size_t why_size);
+
+/* After conn_open() failed: a sentence on what was wrong before there could be
+ * a session, or "" when its errno says that. */
+const char *conn_get_trouble(const struct conn *c);
 
 /* Starts the thread; it opens what conn_open() has not. */
 int conn_start(struct conn *c);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,9 +21,10 @@
 #include "nfs/oncrpc.h"
 #include "nfs/stream.h"
 
-void link_init(struct link *l, int wake_fd, const atomic_bool *stop)
+void link_init(struct link *l, struct tls *tls, int wake_fd,
+	       const atomic_bool *stop)
 {
-	*l = (struct link){.wake_fd = wake_fd, .stop = stop};
+	*l = (struct link){.tls = tls, .wake_fd = wake_fd, .stop = stop};
 }
 
 void link_done(struct link *l)
@@ -63,7 +65,7 @@ static bool is_stopped(const struct link *l)
 
 /* The one poll(2). Whatever was written to wake_fd is taken: its writer has
  * left what it means where we look next. */
-static void wait_for(struct link *l, const struct stream *s, bool want_write,
+static void wait_for(struct link *l, struct stream *s, bool want_write,
 		     int64_t deadline_ns)
 {
 	struct pollfd fds[2] = {{.fd = l->wake_fd, .events = POLLIN},
@@ -74,8 +76,12 @@ static void wait_for(struct link *l, const struct stream *s, bool want_write,
 		fds[1].fd = stream_get_fd(s);
 		fds[1].events = stream_events(s, want_write);
 	}
-	if (poll(fds, 2, timeout_ms(deadline_ns)) > 0 && fds[0].revents)
+	if (poll(fds, 2, timeout_ms(deadline_ns)) <= 0)
+		return;
+	if (fds[0].revents)
 		(void)!read(l->wake_fd, &count, sizeof(count));
+	if (fds[1].revents & POLLOUT)
+		stream_flush(s);
 }
 
 int link_wait(struct link *l, bool want_write, int64_t deadline_ns)
@@ -94,13 +100,18 @@ int link_pause(struct link *l, int64_t deadline_ns)
 
 /* --- Connecting ----------------------------------------------------------- */
 
+static void note_trouble(struct link *l, const struct stream *s)
+{
+	snprintf(l->error, sizeof(l->error), "%s", stream_get_error(s));
+}
+
 /* A stream may need several steps until it is ready: connecting now, a
  * handshake when there is one. */
 static int connect_one(struct link *l, const struct addrinfo *a,
 		       int64_t deadline_ns)
 {
 	struct stream *s;
-	int r = stream_connect(a->ai_addr, a->ai_addrlen, &s);
+	int r = stream_connect(a->ai_addr, a->ai_addrlen, l->tls, &s);
 
 	if (r < 0)
 		return r;
@@ -117,6 +128,7 @@ static int connect_one(struct link *l, const struct addrinfo *a,
 		wait_for(l, s, true, deadline_ns);
 	}
 	if (r < 0) {
+		note_trouble(l, s);
 		stream_free(s);
 		return r;
 	}
@@ -130,6 +142,7 @@ int link_open(struct link *l, const struct endpoint *e, int64_t deadline_ns)
 {
 	int r = -EHOSTUNREACH;
 
+	l->error[0] = '\0';
 	for (size_t left = e->count; left > 0; left--) {
 		int64_t now = clock_now_ns();
 		int64_t share = (deadline_ns - now) / (int64_t)left;
@@ -169,8 +182,10 @@ int link_receive(struct link *l, struct blob **ret, size_t *ret_len)
 		n = stream_read(l->stream, p, room);
 		if (n == -EAGAIN)
 			return 0;
-		if (n < 0)
+		if (n < 0) {
+			note_trouble(l, l->stream);
 			return (int)n;
+		}
 		recmark_add(&l->records, (size_t)n);
 		l->moved_ns = clock_now_ns();
 	}

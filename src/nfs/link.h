@@ -23,22 +23,29 @@
 struct blob;
 struct endpoint;
 struct stream;
+struct tls;
+
+#define LINK_ERROR 256
 
 struct link {
 	struct stream *stream; /* NULL: not connected */
+	struct tls *tls;       /* borrowed; NULL: not encrypted */
 	struct recmark records;
 	int wake_fd;             /* borrowed */
 	const atomic_bool *stop; /* borrowed; NULL: nobody stops it */
 	size_t address;          /* of the endpoint: tried first */
 	int64_t moved_ns;        /* when bytes came or went the last time */
 	int64_t rtt_ns;          /* least of link_exchange(), 0: none yet */
+	char error[LINK_ERROR];  /* of the last link_open(), or "" */
 };
 
-void link_init(struct link *l, int wake_fd, const atomic_bool *stop);
+void link_init(struct link *l, struct tls *tls, int wake_fd,
+	       const atomic_bool *stop);
 void link_done(struct link *l);
 
 /* Tries the addresses one after the other until one connects. The errno is
- * that of the last one, whose number is left in l->address. */
+ * that of the last one, whose number is left in l->address; l->error says more
+ * where there is more to say. */
 int link_open(struct link *l, const struct endpoint *e, int64_t deadline_ns);
 void link_close(struct link *l);
 

@@ -2,7 +2,8 @@
 /*
  * stream - a connected byte stream that never blocks.
  *
- * A plain non-blocking TCP socket: connecting, then open. Nagle's algorithm is
+ * A non-blocking TCP socket: connecting, then open, or shaking hands and then
+ * open. Nagle's algorithm is
  * off, because records are handed over whole. Keepalive finds a peer that
  * vanished while nothing is under way; while something is, the connection has
  * stricter clocks of its own.
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "nfs/tls.h"
 
 #define KEEP_IDLE_S     30
 #define KEEP_INTERVAL_S 10
@@ -25,7 +27,10 @@
 
 struct stream {
 	int fd;
-	bool open; /* connect(2) has succeeded */
+	bool open;            /* connect(2) has succeeded */
+	struct tls *tls;      /* borrowed; NULL: plain */
+	struct tls_stream *t; /* once connect(2) has succeeded */
+	char error[TLS_ERROR];
 };
 
 static void set_option(int fd, int level, int name, int value)
@@ -44,7 +49,7 @@ static void set_options(int fd)
 }
 
 int stream_connect(const struct sockaddr *address, socklen_t len,
-		   struct stream **ret)
+		   struct tls *tls, struct stream **ret)
 {
 	CLEANUP_CLOSE int fd = socket(
 	    address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -59,6 +64,7 @@ int stream_connect(const struct sockaddr *address, socklen_t len,
 	if (!s)
 		return -ENOMEM;
 	s->fd = fd;
+	s->tls = tls;
 	fd = -1;
 	*ret = s;
 	return 0;
@@ -67,13 +73,15 @@ int stream_connect(const struct sockaddr *address, socklen_t len,
 struct stream *stream_free(struct stream *s)
 {
 	if (s) {
+		tls_stream_free(s->t);
 		close(s->fd);
 		free(s);
 	}
 	return NULL;
 }
 
-int stream_advance(struct stream *s)
+/* 0 once connect(2) has succeeded. */
+static int advance_connect(struct stream *s)
 {
 	struct pollfd p = {.fd = s->fd, .events = POLLOUT};
 	int error = 0;
@@ -93,6 +101,27 @@ int stream_advance(struct stream *s)
 	return 0;
 }
 
+int stream_advance(struct stream *s)
+{
+	int r = advance_connect(s);
+
+	if (r == 0 && s->tls && !s->t)
+		r = tls_stream_new(s->tls, s->fd, &s->t, s->error);
+	if (r == 0 && s->t)
+		r = tls_stream_advance(s->t, s->error);
+	return r;
+}
+
+const char *stream_get_error(const struct stream *s)
+{
+	return s->error;
+}
+
+bool stream_is_resumed(const struct stream *s)
+{
+	return s->t && tls_stream_is_resumed(s->t);
+}
+
 int stream_get_fd(const struct stream *s)
 {
 	return s->fd;
@@ -102,6 +131,8 @@ short stream_events(const struct stream *s, bool want_write)
 {
 	if (!s->open)
 		return POLLOUT;
+	if (s->t)
+		return tls_stream_events(s->t, want_write);
 	return want_write ? POLLIN | POLLOUT : POLLIN;
 }
 
@@ -109,6 +140,8 @@ ssize_t stream_read(struct stream *s, void *data, size_t len)
 {
 	ssize_t n;
 
+	if (s->t)
+		return tls_stream_read(s->t, data, len, s->error);
 	do
 		n = recv(s->fd, data, len, 0);
 	while (n < 0 && errno == EINTR);
@@ -128,10 +161,18 @@ ssize_t stream_writev(struct stream *s, const struct iovec *iov, size_t count)
 	};
 	ssize_t n;
 
+	if (s->t)
+		return tls_stream_writev(s->t, iov, count);
 	do
 		n = sendmsg(s->fd, &message, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	return n;
+}
+
+void stream_flush(struct stream *s)
+{
+	if (s->t)
+		(void)tls_stream_flush(s->t);
 }

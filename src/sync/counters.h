@@ -36,6 +36,8 @@ enum counter {
 	COUNT_LINKED,           /* of the transferred: made as hard links */
 	COUNT_LINK_LIMIT,       /* copied, since the link limit was reached */
 	COUNT_SKIPPED,          /* devices and the like */
+	COUNT_FILTERED,         /* on the source, left out by the filter; of
+				   what is below them nothing is known */
 	COUNT_VANISHED,      /* gone from the source before they were copied */
 	COUNT_KEPT,          /* only on the destination */
 	COUNT_FAILED,        /* entries that failed (so far) */

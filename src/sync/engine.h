@@ -19,6 +19,7 @@
 #include "sync/timetable.h"
 
 struct engine;
+struct filter;
 struct manifest;
 struct volume;
 
@@ -28,13 +29,16 @@ enum sync_verify {
 	VERIFY_NONE,
 };
 
+/* What `filter` points to is freed by settings_done(), and borrowed by copies
+ * of the whole. */
 struct sync_options {
 	enum sync_verify verify;
-	bool dry_run;  /* print what would be done, change nothing */
-	bool no_owner; /* do not preserve uid and gid */
-	bool no_mode;  /* do not preserve permission bits */
-	bool no_times; /* do not preserve mtime and atime */
-	unsigned jobs; /* lanes; 0: chosen by the round trip */
+	bool dry_run;          /* print what would be done, change nothing */
+	bool no_owner;         /* do not preserve uid and gid */
+	bool no_mode;          /* do not preserve permission bits */
+	bool no_times;         /* do not preserve mtime and atime */
+	unsigned jobs;         /* lanes; 0: chosen by the round trip */
+	struct filter *filter; /* what is left out; NULL: nothing */
 	struct timetable bandwidth; /* bytes a second, by the time of day */
 	uint64_t iops;              /* operations a second and side; 0: no
 				       limit */

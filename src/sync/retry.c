@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/log.h"
+#include "sync/filter.h"
 #include "sync/finish.h"
 #include "sync/path.h"
 #include "sync/reason.h"
@@ -264,6 +265,21 @@ struct leftovers {
 	} * list;
 };
 
+/* Does the filter leave entry `name` of directory `path` out? */
+static bool is_hidden(const struct engine *e, const char *path,
+		      const char *name)
+{
+	CLEANUP_FREE char *whole = NULL;
+
+	if (!e->options.filter)
+		return false;
+	if (asprintf(&whole, "%s%s/%s", *path ? "/" : "", path, name) < 0) {
+		whole = NULL;
+		return false;
+	}
+	return !filter_allows(e->options.filter, whole, strlen(whole), true);
+}
+
 static int note_leftover(const char *path, const struct manifest_row *row,
 			 void *user)
 {
@@ -272,6 +288,8 @@ static int note_leftover(const char *path, const struct manifest_row *row,
 
 	/* The root is there, and has been visited. */
 	if (row->execution == l->engine->execution || !*row->name)
+		return 0;
+	if (is_hidden(l->engine, path, row->name))
 		return 0;
 	if (l->count == LEFTOVERS_MAX) {
 		engine_count(l->engine, COUNT_FAILED, 1);
@@ -332,10 +350,12 @@ static int note_orphan(const char *path, const struct manifest_partial *p,
 		       void *user)
 {
 	struct sweep *s = user;
-	struct manifest_partial *partials =
-	    reallocarray(s->partials, s->count + 1, sizeof(*partials));
+	struct manifest_partial *partials;
 	char **paths, *copy;
 
+	if (is_hidden(s->engine, path, p->name))
+		return 0;
+	partials = reallocarray(s->partials, s->count + 1, sizeof(*partials));
 	if (!partials)
 		return -ENOMEM;
 	s->partials = partials;

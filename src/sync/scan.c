@@ -92,6 +92,11 @@ static int join_page(struct scanner *s, struct volume_list *page)
 				entry->name = NULL;
 		} else if (tempname_is_ours(entry->name)) {
 			r = 0;
+		} else if (!scan_allows(s, entry->name, ENTRY_DIRECTORY)) {
+			/* Hidden, also from whoever removes what only the
+			 * destination has. What would be let through were it a
+			 * directory may stand in the way of one. */
+			r = 0;
 		} else {
 			r = join_add(s->join, entry);
 		}
@@ -195,13 +200,14 @@ static void scan_directory(struct scanner *s, struct dirnode *d,
 			   struct volume_list *source,
 			   struct volume_list *destination)
 {
-	int r = 0;
+	int r;
 
 	gate_pass(&s->engine->gate);
 	s->dir = d;
 	s->met = false;
 	join_reset(s->join);
-	if (destination->dir)
+	r = scan_note_path(s);
+	if (r == 0 && destination->dir)
 		r = join_destination(s, destination);
 	if (r < 0) {
 		scan_fail_directory(s, d, r, DESTINATION);
@@ -278,6 +284,10 @@ static void list_group(struct scanner *s, struct dirnode **nodes, int count,
 
 		source[i] = (struct volume_list){.dir = d->handle[SOURCE]};
 		destination[i] = (struct volume_list){0};
+		if (!scan_enters(s->engine, d)) {
+			source[i].ret_eof = true;
+			continue;
+		}
 		if (!d->fresh)
 			destination[i].dir = d->handle[DESTINATION];
 		if (d->only) {
@@ -339,6 +349,7 @@ static void scanner_done(struct scanner *s)
 {
 	s->reader = manifest_reader_free(s->reader);
 	s->join = join_free(s->join);
+	free(s->path);
 	free(s->subs);
 }
 

@@ -325,6 +325,23 @@ static void fail_entry(struct scanner *s, const struct volume_entry *entry)
 					SOURCE);
 }
 
+/* What the filter hides of the source is of no account on the destination,
+ * either; what is known of it stays as it is. */
+static bool is_hidden(struct scanner *s, const struct volume_entry *entry)
+{
+	enum entry_type type =
+	    entry->attr_result == 0 ? entry->attr.type : ENTRY_NONE;
+	struct handle *handle;
+	struct attr attr;
+
+	if (scan_allows(s, entry->name, type))
+		return false;
+	engine_count_once(s->engine, s->dir, COUNT_FILTERED, 1);
+	if (join_take(s->join, entry->name, &attr, &handle) > 0)
+		free(handle);
+	return true;
+}
+
 void scan_entry(struct scanner *s, struct volume_entry *entry)
 {
 	struct engine *e = s->engine;
@@ -336,6 +353,8 @@ void scan_entry(struct scanner *s, struct volume_entry *entry)
 		s->sub_count = 0;
 		return;
 	}
+	if (is_hidden(s, entry))
+		return;
 	r = scan_is_wanted(s, entry);
 	if (r <= 0) {
 		if (r < 0)

@@ -25,6 +25,9 @@ struct scanner {
 	struct work *open[WORK_KINDS]; /* being filled; NULL: none */
 	/* The directory at hand. */
 	struct dirnode *dir;
+	char *path; /* its path, as filters have it; NULL: nobody asks */
+	size_t path_len;
+	size_t path_room;
 	bool met; /* the one entry that is wanted of it, dir->only */
 	struct subdirectory *subs; /* of the page at hand */
 	size_t sub_count;
@@ -45,6 +48,17 @@ void scan_look_up(struct scanner *s, const struct dirnode *d,
 
 /* Is the entry what the directory is visited for? 1, 0, or negative errno. */
 int scan_is_wanted(struct scanner *s, const struct volume_entry *entry);
+
+/* Notes the path of the directory at hand, for the filter. 0 or -ENOMEM. */
+int scan_note_path(struct scanner *s);
+
+/* Does the filter let the entry of the directory at hand through? */
+bool scan_allows(const struct scanner *s, const char *name,
+		 enum entry_type type);
+
+/* May it let anything in the directory through? Otherwise the directory is
+ * not listed. */
+bool scan_enters(const struct engine *e, const struct dirnode *d);
 
 /* All that was wanted of the directory at hand has been planned: says so when
  * that was one entry and there is none. */

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sync/engine.h"
+#include "sync/filter.h"
 
 #define STRING_OF(n)  STRING_OF_(n)
 #define STRING_OF_(n) #n
@@ -92,6 +93,50 @@ static int take_jobs(struct sync_options *o, const char *value, char *error,
 	return r;
 }
 
+/* The options share one filter, which is made when first needed. */
+static struct filter *filter_of(struct sync_options *o)
+{
+	if (!o->filter)
+		o->filter = filter_new();
+	return o->filter;
+}
+
+static int take_include(struct sync_options *o, const char *value, char *error,
+			size_t error_size)
+{
+	struct filter *f = filter_of(o);
+
+	return f ? filter_add(f, FILTER_INCLUDE, value, error, error_size)
+		 : -ENOMEM;
+}
+
+static int take_exclude(struct sync_options *o, const char *value, char *error,
+			size_t error_size)
+{
+	struct filter *f = filter_of(o);
+
+	return f ? filter_add(f, FILTER_EXCLUDE, value, error, error_size)
+		 : -ENOMEM;
+}
+
+static int take_include_from(struct sync_options *o, const char *value,
+			     char *error, size_t error_size)
+{
+	struct filter *f = filter_of(o);
+
+	return f ? filter_add_file(f, FILTER_INCLUDE, value, error, error_size)
+		 : -ENOMEM;
+}
+
+static int take_exclude_from(struct sync_options *o, const char *value,
+			     char *error, size_t error_size)
+{
+	struct filter *f = filter_of(o);
+
+	return f ? filter_add_file(f, FILTER_EXCLUDE, value, error, error_size)
+		 : -ENOMEM;
+}
+
 static int take_bwlimit(struct sync_options *o, const char *value, char *error,
 			size_t error_size)
 {
@@ -166,6 +211,12 @@ static const struct setting settings[] = {
     {"no-times", FLAG(no_times)},
     {"jobs", "a number from 1 to " STRING_OF(ENGINE_JOBS_MAX),
      .take = take_jobs, .live = true},
+    {"include", "patterns, joined by |", .take = take_include, .many = true},
+    {"include-from", "a file of patterns", .take = take_include_from,
+     .many = true},
+    {"exclude", "patterns, joined by |", .take = take_exclude, .many = true},
+    {"exclude-from", "a file of patterns", .take = take_exclude_from,
+     .many = true},
     {"bwlimit", "a rate like 20M, or times like 08:00-18:00=20M,off",
      .take = take_bwlimit, .live = true},
     {"iops-limit", "how many a second, 0 or off for no limit",
@@ -246,4 +297,9 @@ int settings_set_live(struct sync_options *o, const char *word,
 		 "it cannot be changed while a run is under "
 		 "way");
 	return -EPERM;
+}
+
+void settings_done(struct sync_options *o)
+{
+	o->filter = filter_free(o->filter);
 }

@@ -51,6 +51,9 @@ int settings_set_live(struct sync_options *o, const char *word,
 int settings_parse_number(const char *text, uint64_t min, uint64_t max,
 			  uint64_t *ret);
 
+/* Frees what settings_set() has put into the options. */
+void settings_done(struct sync_options *o);
+
 /* "90", "90s", "15m", "2h", "1d": from a second to ten years. */
 int settings_parse_time(const char *text, int64_t *ret_ns);
 

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/escape.h"
+#include "sync/filter.h"
 #include "sync/state.h"
 
 static const struct summary_key keys[] = {
@@ -33,6 +34,7 @@ static const struct summary_key keys[] = {
     {"FilesLinked", COUNT_LINKED},
     {"FilesBeyondLinkLimit", COUNT_LINK_LIMIT},
     {"FilesSkipped", COUNT_SKIPPED},
+    {"EntriesFiltered", COUNT_FILTERED},
     {"FilesVanished", COUNT_VANISHED},
     {"EntriesKept", COUNT_KEPT},
     {"FilesFailed", COUNT_FAILED},
@@ -99,6 +101,20 @@ static void put_string(FILE *f, const char *key, const char *value)
 	fprintf(f, "\"%s\":%s,", key, text ? text : "null");
 }
 
+/* A list of patterns as DataSync's FilterRules: one with all, or none. */
+static void put_filter(FILE *f, const char *key, const struct filter *filter,
+		       enum filter_list which)
+{
+	CLEANUP_FREE char *patterns = filter_get_text(filter, which);
+	CLEANUP_FREE char *text = patterns ? escape_json(patterns) : NULL;
+
+	fprintf(f, ",\"%s\":[", key);
+	if (!text || *patterns)
+		fprintf(f, "{\"FilterType\":\"SIMPLE_PATTERN\",\"Value\":%s}",
+			text ? text : "null");
+	fputc(']', f);
+}
+
 /* Limits are -1 where there is none, as DataSync writes it. */
 static void put_limit(FILE *f, const char *key, bool limited, uint64_t n)
 {
@@ -146,6 +162,8 @@ void summary_print_options(FILE *f, const struct sync_options *o)
 		o->no_times ? "NONE" : "PRESERVE",
 		o->no_times ? "NONE" : "BEST_EFFORT",
 		o->dry_run ? "true" : "false");
+	put_filter(f, "Includes", o->filter, FILTER_INCLUDE);
+	put_filter(f, "Excludes", o->filter, FILTER_EXCLUDE);
 	put_limits(f, o);
 	fputc('}', f);
 }

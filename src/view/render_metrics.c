@@ -52,6 +52,8 @@ static const struct {
     {COUNT_LINK_LIMIT, "link_limit_files",
      "Hard links copied as files, beyond the server's limit."},
     {COUNT_SKIPPED, "skipped_entries", "Devices and the like."},
+    {COUNT_FILTERED, "filtered_entries",
+     "Entries of the source that the filter leaves out."},
     {COUNT_VANISHED, "vanished_entries",
      "Entries gone from the source before they were copied."},
     {COUNT_KEPT, "kept_entries", "Entries only on the destination."},

@@ -406,6 +406,7 @@ static void fill_info(struct v4 *v)
 	info->location = v->location;
 	info->root = v->root;
 	info->rtt_ns = client_get_rtt_ns(v->client);
+	info->keeps_open = true;
 	info->depth =
 	    depth_for(info->rtt_ns, client_get_limits(v->client).slots);
 	/* What fits into one compound for writing; reading takes less. */

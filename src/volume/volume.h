@@ -226,10 +226,10 @@ struct volume_rename {
 
 /*
  * A range of a file, no open needed: `file` may be NULL. With a file that was
- * opened for reading the object stays readable after its last name is gone, as
- * far as the server keeps open files (RFC 8881 section 18.16.3). Fewer bytes
- * than asked only before the end of file, where ret_eof says so; a server's
- * short reads are completed.
+ * opened for reading the object stays readable after its last name is gone, if
+ * volume_info.keeps_open says so and as far as the server keeps open files (RFC
+ * 8881 section 18.16.3). Fewer bytes than asked only before the end of file,
+ * where ret_eof says so; a server's short reads are completed.
  */
 struct volume_read {
 	const struct handle *handle;
@@ -325,6 +325,7 @@ struct volume_info {
 	int64_t rtt_ns;       /* measured at open; 0 for a local directory */
 	unsigned depth;       /* calls worth having in flight at once */
 	unsigned whole_items; /* small files worth having in one call */
+	bool keeps_open;      /* files opened to be read outlive their names */
 };
 
 /*

@@ -28,18 +28,27 @@ static struct handle *make_large(const char *name, const uint8_t *data)
 	return handle;
 }
 
-/* What `file` holds from `from` to its end. */
+static bool keeps_open(void)
+{
+	return volume_get_info(fixture.volume)->keeps_open;
+}
+
+/* What `file` holds from `from` to its end. Where servers do not keep open
+ * files it may be gone, but it never is another. */
 static void assert_rest(const struct handle *handle, struct volume_file *file,
 			const uint8_t *data, size_t from)
 {
 	struct volume_read read;
+	int result;
 
 	for (size_t at = from; at < LENGTH; at += read.len) {
 		size_t left = LENGTH - at;
 		size_t want = left < VOLUME_RANGE ? left : VOLUME_RANGE;
 
-		EXPECT("read",
-		       do_read_file(handle, file, at, VOLUME_RANGE, &read), 0);
+		result = do_read_file(handle, file, at, VOLUME_RANGE, &read);
+		if (result == -ESTALE && !keeps_open())
+			return;
+		EXPECT("read", result, 0);
 		assert_int_equal(read.ret_len, want);
 		assert_memory_equal(read.ret_data, data + at, want);
 		assert_true(read.ret_eof == (want == left));
@@ -178,9 +187,12 @@ static void try_change(void (*change)(void), bool replaces)
 		EXPECT("remove", do_remove(fixture.dir, "f", false), 0);
 	}
 	EXPECT("close", do_close(fresh), 0);
-	/* Nobody holds it: it is gone. */
-	EXPECT("read", do_read(handle, 0, 1, &read), -ESTALE);
-	EXPECT("open", do_open_read(handle, &before, NULL), -ESTALE);
+	/* Nobody holds it: it is gone. A server that is not told of open files
+	 * may keep it a while for itself. */
+	if (keeps_open()) {
+		EXPECT("read", do_read(handle, 0, 1, &read), -ESTALE);
+		EXPECT("open", do_open_read(handle, &before, NULL), -ESTALE);
+	}
 	free(handle);
 	free(data);
 }
@@ -259,6 +271,8 @@ static void test_close_and_open(void **state)
 	struct volume_read read;
 
 	(void)state;
+	if (!keeps_open())
+		skip();
 	fixture.volume = fixture_open("conns=2");
 	for (int i = 0; i < 200; i++) {
 		struct handle *handle = make_file(fixture.dir, "f", "content");
