@@ -2,8 +2,8 @@
 /*
  * command - the commands, from the options to the exit status.
  *
- * Thread rule: main thread; sync with SIGINT, SIGTERM, SIGUSR1 and SIGUSR2
- * blocked, the others with signals as they were.
+ * Thread rule: main thread; sync, check and the mount with SIGINT,
+ * SIGTERM, SIGUSR1 and SIGUSR2 blocked, the others with signals as they were.
  */
 #ifndef COMMAND_H
 #define COMMAND_H
@@ -26,6 +26,7 @@ enum exit_status command_sync(const struct options *o);
 /* Returns when it is unmounted; in the parent of a daemon, when it is mounted.
  */
 enum exit_status command_mount(const struct options *o);
+enum exit_status command_check(const struct options *o);
 enum exit_status command_status(const struct options *o);
 enum exit_status command_history(const struct options *o);
 

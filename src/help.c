@@ -7,6 +7,7 @@ static const char program_help[] =
     "Usage: efsbridge [options] SOURCE DESTINATION MOUNTPOINT\n"
     "       efsbridge [options] TASK MOUNTPOINT\n"
     "       efsbridge sync [options] SOURCE DESTINATION | TASK\n"
+    "       efsbridge check [options] [SOURCE DESTINATION | TASK]\n"
     "       efsbridge status [options] [TASK | MOUNTPOINT | SOURCE "
     "DESTINATION]\n"
     "       efsbridge history [options] [TASK | MOUNTPOINT | SOURCE "
@@ -18,6 +19,7 @@ static const char program_help[] =
     "it, verified and recorded.\n"
     "\n"
     "  sync            one run in the foreground: see efsbridge sync --help\n"
+    "  check           will it work: see efsbridge check --help\n"
     "  status          how a task stands: see efsbridge status --help\n"
     "  history         the runs of a task: see efsbridge history --help\n"
     "\n"
@@ -116,6 +118,29 @@ static const char sync_help[] =
     "command.\n"
     "The manual is efsbridge(1).\n";
 
+static const char check_help[] =
+    "Usage: efsbridge check [options]\n"
+    "       efsbridge check [options] SOURCE DESTINATION | TASK\n"
+    "\n"
+    "Without locations: looks at the whole configuration, efsbridge.conf(5), "
+    "and\n"
+    "says file, line and key of what is wrong. With them: reaches both sides\n"
+    "and says what works, what does not, and what to do about it. It makes a\n"
+    "small sample on the destination and removes it. Takes the options of "
+    "sync.\n"
+    "\n"
+    "  --no-connect    only look at what the configuration says of TASK\n"
+    "  --json          as one line of JSON\n"
+    "  --quiet         only what is not OK\n"
+    "  --config=FILE   in place of " SYSCONFDIR "/efsbridge.conf\n"
+    "  --help          this text\n"
+    "  --version       the program's version\n"
+    "\n"
+    "Exit status: 0 nothing failed; 1 something did; 2 usage or "
+    "configuration; 3 a\n"
+    "side could not be reached; 130 interrupted. The manual is "
+    "efsbridge(1).\n";
+
 static const char status_help[] =
     "Usage: efsbridge status [options] [TASK | MOUNTPOINT | SOURCE "
     "DESTINATION]\n"
@@ -156,6 +181,8 @@ static const char *text_of(enum command command)
 	switch (command) {
 	case COMMAND_SYNC:
 		return sync_help;
+	case COMMAND_CHECK:
+		return check_help;
 	case COMMAND_STATUS:
 		return status_help;
 	case COMMAND_HISTORY:

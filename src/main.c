@@ -73,6 +73,9 @@ static enum exit_status run_command(const struct options *o)
 	case COMMAND_MOUNT:
 		set_up_process();
 		return command_mount(o);
+	case COMMAND_CHECK:
+		set_up_process();
+		return command_check(o);
 	case COMMAND_STATUS:
 		return command_status(o);
 	case COMMAND_HISTORY:

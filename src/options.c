@@ -26,6 +26,7 @@ enum {
 	OPT_QUIET,
 	OPT_JSON,
 	OPT_WATCH,
+	OPT_NO_CONNECT,
 	OPT_NO_SYNC,
 	OPT_INTERVAL,
 	OPT_ONCE,
@@ -58,6 +59,21 @@ static const struct option mount_options[] = {
     {"foreground", no_argument, NULL, 'f'},
     {"debug", no_argument, NULL, 'd'},
     {"quiet", no_argument, NULL, OPT_QUIET},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
+/* A command line of sync can be checked as it is. */
+static const struct option check_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"task", required_argument, NULL, OPT_TASK},
+    {"no-connect", no_argument, NULL, OPT_NO_CONNECT},
+    {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"json", no_argument, NULL, OPT_JSON},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -163,6 +179,9 @@ static int take_option(int opt, struct options *o)
 		break;
 	case OPT_JSON:
 		o->json = true;
+		break;
+	case OPT_NO_CONNECT:
+		o->no_connect = true;
 		break;
 	case OPT_WATCH:
 		o->watch = true;
@@ -289,6 +308,12 @@ static int take_locations(struct options *o)
 	return -EINVAL;
 }
 
+/* Without locations it is the configuration that is checked. */
+static int take_checked(struct options *o)
+{
+	return !o->named && o->operand_count == 0 ? 0 : take_locations(o);
+}
+
 /* What names one task, see target.h. */
 static int take_target(struct options *o)
 {
@@ -344,6 +369,8 @@ static const struct command_word {
 	int (*take_operands)(struct options *o);
 } command_words[] = {
     {"sync", COMMAND_SYNC, "vhV", sync_options, true, 1, false, take_locations},
+    {"check", COMMAND_CHECK, "vhV", check_options, true, 1, false,
+     take_checked},
     {"status", COMMAND_STATUS, "hV", status_options, false, 1, true,
      take_target},
     {"history", COMMAND_HISTORY, "hV", history_options, false, 1, true,

@@ -18,6 +18,7 @@ enum command {
 	COMMAND_NONE, /* only --help or --version */
 	COMMAND_SYNC,
 	COMMAND_MOUNT,
+	COMMAND_CHECK,
 	COMMAND_STATUS,
 	COMMAND_HISTORY,
 };
@@ -45,6 +46,7 @@ struct options {
 	bool quiet;
 	bool json;
 	bool watch;
+	bool no_connect;
 	unsigned verbose;
 	struct sync_options sync;
 	/* The mount's. */

@@ -26,6 +26,7 @@ struct taking {
 	const struct config *config;
 	void (*fault)(void *user, const char *error);
 	void *user;
+	bool whole; /* all sections are looked at, each location once */
 	unsigned faults;
 	int result; /* of the first fault */
 };
@@ -317,6 +318,8 @@ static void take_side(struct taking *t, enum side side,
 		return;
 	}
 	s = config_find(t->config, CONFIG_LOCATION, e->value);
+	if (s && t->whole)
+		return;
 	if (s)
 		set_location(t, side, s);
 	else if (task_is_name(e->value))
@@ -438,8 +441,11 @@ static unsigned check_section(const struct config *c,
 			      void *user)
 {
 	struct options o;
-	struct taking t = {
-	    .options = &o, .config = c, .fault = fault, .user = user};
+	struct taking t = {.options = &o,
+			   .config = c,
+			   .fault = fault,
+			   .user = user,
+			   .whole = true};
 
 	options_init(&o);
 	switch (s->kind) {

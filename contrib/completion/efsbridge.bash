@@ -58,6 +58,10 @@ _efsbridge()
 				--no-queue --no-times --quiet --retries --state --task
 				--verbose --verify'
 			;;
+		check)
+			options+=' --json --no-connect --no-mode --no-owner --no-times
+				--quiet'
+			;;
 		status) options+=' --json --state --task --watch' ;;
 		history) options+=' --json --state --task' ;;
 		*)
@@ -72,7 +76,7 @@ _efsbridge()
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	elif ((COMP_CWORD == 1)); then
 		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -W 'sync status history' -- "$cur"
+		mapfile -t COMPREPLY < <(compgen -W 'sync check status history' -- "$cur"
 			compgen -d -- "$cur")
 	else
 		# A source or a destination may be a local directory, too.

@@ -212,6 +212,7 @@ static int fill_info(struct dir *d, const struct location *location)
 	if (result)
 		return result;
 	info->location = strdup(location->text);
+	info->protocol = "a local directory";
 	info->root = dir_handle_new(NULL, "", &st);
 	if (!info->location || !info->root)
 		return -ENOMEM;

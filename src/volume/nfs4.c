@@ -404,6 +404,7 @@ static void fill_info(struct v4 *v)
 	v->read_part = v4_read_room(v);
 	v->write_part = v4_write_room(v);
 	info->location = v->location;
+	info->protocol = "NFSv4.1";
 	info->root = v->root;
 	info->rtt_ns = client_get_rtt_ns(v->client);
 	info->keeps_open = true;

@@ -320,6 +320,7 @@ struct volume_pacer {
 /* Facts about a volume that do not change while it is open. */
 struct volume_info {
 	const char *location; /* as the user would write it; for messages */
+	const char *protocol; /* how it is reached, for messages: "NFSv4.1" */
 	const struct handle *root;
 	struct attr root_attr;
 	int64_t rtt_ns;       /* measured at open; 0 for a local directory */
