@@ -8,10 +8,11 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/answer.h"
 #include "aws/secret.h"
 
 struct holder {
@@ -71,6 +72,50 @@ int identity_new(const char *key_id, const char *secret_key, const char *token,
 	atomic_init(&h->refs, 1);
 	*ret = &h->public;
 	return 0;
+}
+
+/* The member that is missing or damaged. */
+static int bad_answer(const struct secret *answer, const char *source,
+		      const char *key, char *error, size_t error_size)
+{
+	char why[256];
+
+	answer_refusal(answer, why, sizeof(why));
+	snprintf(error, error_size, "%s: the answer has no good %s%s%s", source,
+		 key, *why ? ": " : "", why);
+	return -EBADMSG;
+}
+
+int identity_from_answer(const struct secret *answer, const char *source,
+			 struct identity **ret, char *error, size_t error_size)
+{
+	CLEANUP_SECRET struct secret key_id = {0};
+	CLEANUP_SECRET struct secret secret_key = {0};
+	CLEANUP_SECRET struct secret token = {0};
+	int64_t expires_s = IDENTITY_FOREVER;
+	char expiration[64];
+	int r;
+
+	if (answer_get(answer, "AccessKeyId", &key_id) < 0)
+		return bad_answer(answer, source, "AccessKeyId", error,
+				  error_size);
+	if (answer_get(answer, "SecretAccessKey", &secret_key) < 0)
+		return bad_answer(answer, source, "SecretAccessKey", error,
+				  error_size);
+	if (answer_get(answer, "Token", &token) < 0)
+		answer_get(answer, "SessionToken", &token);
+	if (answer_get_text(answer, "Expiration", expiration,
+			    sizeof(expiration)) &&
+	    answer_time(expiration, &expires_s) < 0)
+		return bad_answer(answer, source, "Expiration", error,
+				  error_size);
+	r = identity_new(secret_text(&key_id), secret_text(&secret_key),
+			 secret_text(&token), source, expires_s, ret);
+	if (r == -EINVAL)
+		snprintf(error, error_size,
+			 "%s: the keys have characters that keys have not",
+			 source);
+	return r;
 }
 
 struct identity *identity_ref(struct identity *id)

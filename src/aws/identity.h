@@ -11,7 +11,10 @@
 #ifndef AWS_IDENTITY_H
 #define AWS_IDENTITY_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+struct secret;
 
 /* Keys that do not expire. */
 #define IDENTITY_FOREVER INT64_MAX
@@ -31,6 +34,14 @@ struct identity {
  */
 int identity_new(const char *key_id, const char *secret_key, const char *token,
 		 const char *source, int64_t expires_s, struct identity **ret);
+
+/*
+ * The keys in what a service or program said: AccessKeyId, SecretAccessKey,
+ * Token or SessionToken, and Expiration, which may be missing. -EBADMSG with a
+ * sentence that names what is wrong, and what the service says about it.
+ */
+int identity_from_answer(const struct secret *answer, const char *source,
+			 struct identity **ret, char *error, size_t error_size);
 
 struct identity *identity_ref(struct identity *id);
 /* NULL is let through; returns NULL. */
