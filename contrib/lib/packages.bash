@@ -20,6 +20,7 @@ build   module   jansson       libjansson-dev   jansson-devel
 build   module   inih          libinih-dev      inih-devel
 build   module   libcrypto     libssl-dev       openssl-devel
 build   module   libcurl       libcurl4-openssl-dev libcurl-devel
+build   module   libnfs        libnfs-dev       libnfs-devel
 servers command  ganesha.nfsd  nfs-ganesha      nfs-ganesha
 servers file     /usr/lib/*/ganesha/libfsalvfs.so|/usr/lib64/ganesha/libfsalvfs.so nfs-ganesha-vfs nfs-ganesha-vfs
 servers file     /usr/sbin/rpcbind|/usr/bin/rpcbind rpcbind rpcbind

@@ -53,19 +53,26 @@ void oncrpc_auth_init(struct oncrpc_auth *auth, const char *machine,
 	put(auth->bytes + 4, (uint32_t)(auth->len - 8));
 }
 
-void oncrpc_put_call(struct xdr_out *x, uint32_t xid, uint32_t proc,
-		     const struct oncrpc_auth *auth)
+void oncrpc_put_call_to(struct xdr_out *x, uint32_t xid, uint32_t program,
+			uint32_t version, uint32_t proc,
+			const struct oncrpc_auth *auth)
 {
 	xdr_put_u32(x, 0); /* the record mark */
 	xdr_put_u32(x, xid);
 	xdr_put_u32(x, RPC_CALL);
 	xdr_put_u32(x, RPC_VERSION);
-	xdr_put_u32(x, NFS4_PROGRAM);
-	xdr_put_u32(x, NFS4_VERSION);
+	xdr_put_u32(x, program);
+	xdr_put_u32(x, version);
 	xdr_put_u32(x, proc);
 	xdr_put_fixed(x, auth->bytes, auth->len);
 	xdr_put_u32(x, AUTH_FLAVOR_NONE); /* the verifier */
 	xdr_put_u32(x, 0);
+}
+
+void oncrpc_put_call(struct xdr_out *x, uint32_t xid, uint32_t proc,
+		     const struct oncrpc_auth *auth)
+{
+	oncrpc_put_call_to(x, xid, NFS4_PROGRAM, NFS4_VERSION, proc, auth);
 }
 
 void oncrpc_set_mark(struct xdr_out *x, size_t begin, size_t more_bytes)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * oncrpc - the headers of ONC RPC calls and replies (RFC 5531), for program
- * NFS version 4 with AUTH_SYS credentials.
+ * oncrpc - the headers of ONC RPC calls and replies (RFC 5531), mostly for
+ * program NFS version 4, with AUTH_SYS credentials.
  *
  * Thread rule: pure; a `struct oncrpc_auth` is read-only once made.
  */
@@ -34,13 +34,18 @@ void oncrpc_auth_init(struct oncrpc_auth *auth, const char *machine,
  */
 void oncrpc_put_call(struct xdr_out *x, uint32_t xid, uint32_t proc,
 		     const struct oncrpc_auth *auth);
+
+/* The same for any program. */
+void oncrpc_put_call_to(struct xdr_out *x, uint32_t xid, uint32_t program,
+			uint32_t version, uint32_t proc,
+			const struct oncrpc_auth *auth);
 void oncrpc_set_mark(struct xdr_out *x, size_t begin, size_t more_bytes);
 
 /*
  * Reads the header of a reply; `in` then stands before its results. Returns
  *   0			executed, results follow
  *   -EPROTO		not a reply at all; `ret_xid` is 0
- *   -EPROTONOSUPPORT	the server has no NFS, or not version 4
+ *   -EPROTONOSUPPORT	the server has no such program, or not this version
  *   -EACCES		the credential was refused
  *   -EBADMSG		the server could not read the arguments
  *   -EAGAIN		the server failed for reasons of its own

@@ -44,6 +44,8 @@ struct volume {
 
 int dir_open(const struct location *location, struct volume **ret, char *error,
 	     size_t error_size);
+int ln_open(const struct location *location, struct volume **ret, char *error,
+	    size_t error_size);
 int v4_open(const struct location *location, struct volume **ret, char *error,
 	    size_t error_size);
 

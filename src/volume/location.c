@@ -370,22 +370,48 @@ static int parse_number(struct parser *p, const char *name, const char *value,
 
 static int set_vers(struct parser *p, const char *value)
 {
-	if (!strcmp(value, "4.1"))
-		return 0;
-	if (!strcmp(value, "3") || !strcmp(value, "4.0"))
+	static const struct {
+		const char *text;
+		enum location_version version;
+	} known[] = {
+	    {"3", LOCATION_V3},
+	    {"4.0", LOCATION_V40},
+	    {"4.1", LOCATION_V41},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (!strcmp(value, known[i].text)) {
+			p->location->version = known[i].version;
+			return 0;
+		}
+	}
+	return refuse(p,
+		      "vers=%.*s is not spoken; vers=3, vers=4.0 and "
+		      "vers=4.1 are",
+		      SHOWN_MAX, value);
+}
+
+/* The port behind the host once more; they had better agree. */
+static int set_nfs_port(struct parser *p, uint16_t port)
+{
+	struct location *l = p->location;
+
+	if (l->has_port && l->port != port)
 		return refuse(p,
-			      "vers=%s is not spoken yet: the server is "
-			      "reached over NFSv4.1 only; leave vers out if "
-			      "it speaks that",
-			      value);
-	return refuse(p, "vers=%.*s is not spoken; vers=4.1 is", SHOWN_MAX,
-		      value);
+			      "nfsport=%u is another port than the %u behind "
+			      "the host; leave one of them out",
+			      port, l->port);
+	l->port = port;
+	l->has_port = true;
+	return 0;
 }
 
 enum option {
 	OPTION_CONNS,
 	OPTION_DEADLINE,
 	OPTION_GID,
+	OPTION_MOUNTPORT,
+	OPTION_NFSPORT,
 	OPTION_UID,
 	OPTION_VERS,
 };
@@ -397,6 +423,8 @@ static const struct {
     [OPTION_CONNS] = {"conns", 1, CONNS_MAX},
     [OPTION_DEADLINE] = {"deadline", 1, DEADLINE_MAX},
     [OPTION_GID] = {"gid", 0, ID_MAX},
+    [OPTION_MOUNTPORT] = {"mountport", 1, UINT16_MAX},
+    [OPTION_NFSPORT] = {"nfsport", 1, UINT16_MAX},
     [OPTION_UID] = {"uid", 0, ID_MAX},
     [OPTION_VERS] = {"vers", 0, 0},
 };
@@ -423,6 +451,11 @@ static int set_option(struct parser *p, enum option option, const char *value)
 	case OPTION_GID:
 		l->gid = (int64_t)n;
 		break;
+	case OPTION_MOUNTPORT:
+		l->mount_port = (uint16_t)n;
+		break;
+	case OPTION_NFSPORT:
+		return set_nfs_port(p, (uint16_t)n);
 	case OPTION_UID:
 		l->uid = (int64_t)n;
 		break;
@@ -463,7 +496,7 @@ static int parse_option(struct parser *p, const char *text, size_t len)
 	}
 	return refuse(p,
 		      "option \"%.*s\" is not known; there are conns, "
-		      "deadline, gid, uid and vers",
+		      "deadline, gid, mountport, nfsport, uid and vers",
 		      SHOWN_MAX, name);
 }
 
@@ -476,9 +509,13 @@ static int parse_options(struct parser *p, const char *text)
 		if (result)
 			return result;
 		if (!text[len])
-			return 0;
+			break;
 		text += len + 1;
 	}
+	if (p->location->mount_port && p->location->version != LOCATION_V3)
+		return refuse(p, "mountport= is for vers=3, which this "
+				 "location does not ask for");
+	return 0;
 }
 
 /* --- Servers ------------------------------------------------------------- */
@@ -541,6 +578,7 @@ static int parse_url(struct parser *p, const char *text)
 		if (result)
 			return result;
 		p->location->port = (uint16_t)n;
+		p->location->has_port = true;
 	}
 	if (host_len == 0)
 		return refuse(p, "the host is missing; write nfs://host/path");

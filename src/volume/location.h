@@ -14,7 +14,8 @@
  * local directory by chance. A relative path is taken from the working
  * directory at the time of parsing.
  *
- * Options: vers=4.1 (others are refused: which backend will serve them),
+ * Options: vers=3, 4.0 or 4.1 (the default), nfsport=N (the same as a port
+ * behind the host), mountport=N (of the mount service, with vers=3),
  * conns=N 1..16, uid=N, gid=N (AUTH_SYS credentials; default: the caller's),
  * deadline=SECONDS 1..86400 (how long an unreachable server is waited for).
  *
@@ -32,12 +33,21 @@ enum location_kind {
 	LOCATION_NFS,
 };
 
+enum location_version {
+	LOCATION_V41,
+	LOCATION_V40,
+	LOCATION_V3,
+};
+
 struct location {
 	enum location_kind kind;
+	enum location_version version; /* of NFS */
 	char *text; /* canonical, without options: equal text, equal volume */
 	char *host; /* NFS: name or address without brackets */
 	char *path; /* starts with '/'; no trailing '/', no "//", "." */
 	uint16_t port;       /* NFS: 2049 unless written */
+	bool has_port;       /* it was written */
+	uint16_t mount_port; /* NFSv3: 0: the portmapper is asked */
 	unsigned conns;      /* 0: chosen by the round trip */
 	unsigned deadline_s; /* 0: the default */
 	int64_t uid;         /* -1: the caller's */

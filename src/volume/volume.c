@@ -489,7 +489,9 @@ int volume_open_location(const struct location *location, struct volume **ret,
 	case LOCATION_DIRECTORY:
 		return dir_open(location, ret, error, error_size);
 	case LOCATION_NFS:
-		return v4_open(location, ret, error, error_size);
+		return location->version == LOCATION_V41
+			   ? v4_open(location, ret, error, error_size)
+			   : ln_open(location, ret, error, error_size);
 	}
 	snprintf(error, error_size, "%s: a location of an unknown kind",
 		 location->text);

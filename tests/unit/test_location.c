@@ -71,6 +71,9 @@ static const struct {
     {"nfs://[fe80::1%25eth0]:3/", "nfs://[fe80::1%25eth0]:3/", "fe80::1%eth0",
      "/", 3},
     {"nfs://host/x?vers=4.1", "host:/x", "host", "/x", 0},
+    {"nfs://host/x?vers=3", "host:/x", "host", "/x", 0},
+    {"nfs://host/x?nfsport=2050", "nfs://host:2050/x", "host", "/x", 2050},
+    {"nfs://host:2050/x?nfsport=2050", "nfs://host:2050/x", "host", "/x", 2050},
     {"nfs://host?conns=4", "host:/", "host", "/", 0},
 };
 
@@ -91,6 +94,24 @@ static const struct {
     {"nfs://h/?uid=4294967294&gid=65534", 0, 0, 4294967294, 65534},
     {"nfs://h/?gid=7&deadline=30&vers=4.1&uid=8&conns=2", 2, 30, 8, 7},
     {"nfs://h/?uid=%31%32", 0, 0, 12, -1},
+};
+
+static const struct {
+	const char *text;
+	enum location_version version;
+	bool has_port;
+	uint16_t port, mount_port;
+} versions[] = {
+    {"h:/", LOCATION_V41, false, 2049, 0},
+    {"nfs://h/", LOCATION_V41, false, 2049, 0},
+    {"nfs://h/?vers=4.1", LOCATION_V41, false, 2049, 0},
+    {"nfs://h/?vers=4.0", LOCATION_V40, false, 2049, 0},
+    {"nfs://h/?vers=3", LOCATION_V3, false, 2049, 0},
+    {"nfs://h:2049/?vers=3", LOCATION_V3, true, 2049, 0},
+    {"nfs://h/?vers=3&nfsport=2049", LOCATION_V3, true, 2049, 0},
+    {"nfs://h/?nfsport=1&vers=4.0", LOCATION_V40, true, 1, 0},
+    {"nfs://h/?vers=3&mountport=20048", LOCATION_V3, false, 2049, 20048},
+    {"nfs://h/?mountport=65535&vers=3&nfsport=9", LOCATION_V3, true, 9, 65535},
 };
 
 /* What is refused, and what the sentence names. */
@@ -192,9 +213,14 @@ static const struct {
     {"nfs://host/?deadline=0", "deadline=0"},
     {"nfs://host/?deadline=86401", "from 1 to 86400"},
     {"nfs://host/?deadline=%zz", "\"%\" in the options"},
-    {"nfs://host/?vers=3", "vers=3"},
-    {"nfs://host/?vers=4.0", "NFSv4.1 only"},
-    {"nfs://host/?vers=4", "vers=4 is not spoken; vers=4.1 is"},
+    {"nfs://host/?vers=4", "vers=4 is not spoken; vers=3, vers=4.0 and"},
+    {"nfs://host/?vers=3.0", "vers=3.0"},
+    {"nfs://host/?nfsport=0", "nfsport=0 is not a number from 1 to 65535"},
+    {"nfs://host/?nfsport=65536", "nfsport="},
+    {"nfs://host:5/?nfsport=6", "nfsport=6 is another port than the 5"},
+    {"nfs://host/?vers=3&mountport=", "mountport="},
+    {"nfs://host/?mountport=5", "mountport= is for vers=3"},
+    {"nfs://host/?mountport=5&vers=4.0", "mountport= is for vers=3"},
     {"nfs://host/?vers=4.2", "vers=4.2"},
     {"nfs://host/?vers=", "vers="},
 };
@@ -228,6 +254,20 @@ static void test_servers(void **state)
 		assert_string_equal(again->path, l->path);
 		assert_int_equal(again->port, l->port);
 		location_free(again);
+		location_free(l);
+	}
+}
+
+static void test_versions(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+		struct location *l = must_parse(versions[i].text);
+
+		assert_int_equal(l->version, versions[i].version);
+		assert_int_equal(l->has_port, versions[i].has_port);
+		assert_int_equal(l->port, versions[i].port);
+		assert_int_equal(l->mount_port, versions[i].mount_port);
 		location_free(l);
 	}
 }
@@ -363,9 +403,10 @@ static void test_free_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_servers), cmocka_unit_test(test_options),
-	    cmocka_unit_test(test_bad),     cmocka_unit_test(test_short_error),
-	    cmocka_unit_test(test_local),   cmocka_unit_test(test_free_nothing),
+	    cmocka_unit_test(test_servers),      cmocka_unit_test(test_options),
+	    cmocka_unit_test(test_versions),     cmocka_unit_test(test_bad),
+	    cmocka_unit_test(test_short_error),  cmocka_unit_test(test_local),
+	    cmocka_unit_test(test_free_nothing),
 	};
 
 	return cmocka_run_group_tests_name("location", tests, NULL, NULL);
