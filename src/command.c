@@ -189,6 +189,17 @@ static int hand_over(struct session *s, const struct task_options *t)
 	return r;
 }
 
+/* A daemon's runs are copies. */
+static void refuse_mounted(struct session *s)
+{
+	log_error("the task is mounted on %s: unmount it first, or write "
+		  "verify to its control file for a copy that ends with a "
+		  "comparison",
+		  s->mount.mountpoint);
+	mountfile_done(&s->mount);
+	s->status = EXIT_BUSY;
+}
+
 /* The lock of the task, and true; or the end of the run without it. */
 static bool open_task(struct session *s)
 {
@@ -200,6 +211,10 @@ static bool open_task(struct session *s)
 	s->status = EXIT_USAGE;
 	while ((r = task_open(&t, &s->task, error, sizeof(error))) ==
 	       -EALREADY) {
+		if (s->options->command == COMMAND_VERIFY) {
+			refuse_mounted(s);
+			return false;
+		}
 		r = hand_over(s, &t);
 		if (r != -EAGAIN)
 			return false;
@@ -299,6 +314,7 @@ static enum exit_status run_engine(struct session *s)
 	    .manifest = s->manifest,
 	    .spill_directory = task_get_directory(s->task),
 	    .options = &s->options->sync,
+	    .verify_only = s->options->command == COMMAND_VERIFY,
 	};
 	struct engine *e;
 	int r;

@@ -110,9 +110,17 @@ static const char *find_difference(const json_t *theirs, const json_t *ours)
 		const char *key;
 		const char *option;
 	} options[] = {
-	    {"VerifyMode", "--verify"},        {"Uid", "--no-owner"},
-	    {"PosixPermissions", "--no-mode"}, {"Mtime", "--no-times"},
-	    {"Retries", "--retries"},          {"MaxErrors", "--max-errors"},
+	    {"TransferMode", "--transfer-mode"},
+	    {"OverwriteMode", "--overwrite"},
+	    {"PreserveDeletedFiles", "--deleted"},
+	    {"MaxDelete", "--max-delete"},
+	    {"VerifyMode", "--verify"},
+	    {"Uid", "--no-owner"},
+	    {"PosixPermissions", "--no-mode"},
+	    {"Mtime", "--no-times"},
+	    {"Atime", "--no-atime"},
+	    {"Retries", "--retries"},
+	    {"MaxErrors", "--max-errors"},
 	    {"MaxDuration", "--max-duration"},
 	};
 

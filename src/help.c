@@ -7,6 +7,7 @@ static const char program_help[] =
     "Usage: efsbridge [options] SOURCE DESTINATION MOUNTPOINT\n"
     "       efsbridge [options] TASK MOUNTPOINT\n"
     "       efsbridge sync [options] SOURCE DESTINATION | TASK\n"
+    "       efsbridge verify [options] SOURCE DESTINATION\n"
     "       efsbridge check [options] [SOURCE DESTINATION | TASK]\n"
     "       efsbridge status [options] [TASK | MOUNTPOINT | SOURCE "
     "DESTINATION]\n"
@@ -19,6 +20,7 @@ static const char program_help[] =
     "it, verified and recorded.\n"
     "\n"
     "  sync            one run in the foreground: see efsbridge sync --help\n"
+    "  verify          compare both trees: see efsbridge verify --help\n"
     "  check           will it work: see efsbridge check --help\n"
     "  status          how a task stands: see efsbridge status --help\n"
     "  history         the runs of a task: see efsbridge history --help\n"
@@ -32,12 +34,13 @@ static const char program_help[] =
     "  --no-sync       only show, do not copy\n"
     "  --interval=TIME copy again every 30s, 15m, 2h or 1d\n"
     "  --once          unmount after a successful run\n"
-    "  --verify=WHAT, --include=PATTERNS, --include-from=FILE,\n"
-    "  --exclude=PATTERNS, --exclude-from=FILE, --no-owner, --no-mode,\n"
-    "  --no-times, --jobs=N, --bwlimit=RATE, --iops-limit=N, --retries=N,\n"
-    "  --max-errors=N, --max-duration=TIME, --state=DIR, --task=NAME, "
-    "--quiet,\n"
-    "  -v, --verbose\n"
+    "  --transfer-mode=WHAT, --overwrite=WHEN, --verify=WHAT,\n"
+    "  --include=PATTERNS, --include-from=FILE, --exclude=PATTERNS,\n"
+    "  --exclude-from=FILE, --no-owner, --no-mode, --no-times, --no-atime,\n"
+    "  --jobs=N, --bwlimit=RATE, --iops-limit=N, --retries=N, "
+    "--max-errors=N,\n"
+    "  --max-duration=TIME, --state=DIR, --task=NAME, --quiet, -v, "
+    "--verbose\n"
     "                  as for sync\n"
     "  --config=FILE   the configuration\n"
     "  --no-queue      fail at once when another process runs the task\n"
@@ -82,8 +85,12 @@ static const char sync_help[] =
     "TASK is the name of a [task] there, which has both and options.\n"
     "\n"
     "  --config=FILE   in place of " SYSCONFDIR "/efsbridge.conf\n"
+    "  --transfer-mode=WHAT\n"
+    "                  changed (default): copy what differs; all: everything\n"
+    "  --overwrite=WHEN\n"
+    "                  always (default); never: what differs there is left\n"
     "  --verify=WHAT   transferred (default): read back what was copied;\n"
-    "                  all: and compare unchanged files on both sides; none\n"
+    "                  all: and compare both whole trees at the end; none\n"
     "  --include=PATTERNS\n"
     "                  only what these match, and what is below: /a/b at the\n"
     "                  root, */b at any depth, * is anything, | joins them\n"
@@ -95,6 +102,7 @@ static const char sync_help[] =
     "  --no-owner      do not preserve owner and group\n"
     "  --no-mode       do not preserve permission bits\n"
     "  --no-times      do not preserve modification and access times\n"
+    "  --no-atime      do not preserve access times\n"
     "  --jobs=N        batches and large files carried at once (default: by\n"
     "                  the round trip)\n"
     "  --bwlimit=RATE  read at most so many bytes a second: 20M, 1.5G, 100k,\n"
@@ -118,6 +126,33 @@ static const char sync_help[] =
     "5 stopped by --max-duration; 130 interrupted; go on with the same "
     "command.\n"
     "The manual is efsbridge(1).\n";
+
+static const char verify_help[] =
+    "Usage: efsbridge verify [options] SOURCE DESTINATION\n"
+    "       efsbridge verify [options] TASK\n"
+    "\n"
+    "Reads and compares both whole trees, names every difference, and changes\n"
+    "neither. SOURCE, DESTINATION, TASK and the options of a task are those "
+    "of\n"
+    "sync; those that say what is compared are:\n"
+    "\n"
+    "  --include=PATTERNS, --exclude=PATTERNS, --include-from=FILE,\n"
+    "  --exclude-from=FILE, --no-owner, --no-mode, --no-times\n"
+    "\n"
+    "  --jobs=N        batches and large files compared at once\n"
+    "  --config=FILE   the configuration\n"
+    "  --state=DIR     directory of the task's manifest\n"
+    "  --task=NAME     name of the task\n"
+    "  --no-queue      fail when another process runs the task, do not wait\n"
+    "  --quiet         print nothing but the differences\n"
+    "  --json          print a summary as JSON on standard output at the end\n"
+    "  --help          this text\n"
+    "  --version       the program's version\n"
+    "\n"
+    "Exit status: 0 no difference; 1 there are some, or something could not "
+    "be\n"
+    "compared; 2 usage; 3 a side could not be reached or was lost; 4 run by\n"
+    "another process; 130 interrupted. The manual is efsbridge(1).\n";
 
 static const char check_help[] =
     "Usage: efsbridge check [options]\n"
@@ -182,6 +217,8 @@ static const char *text_of(enum command command)
 	switch (command) {
 	case COMMAND_SYNC:
 		return sync_help;
+	case COMMAND_VERIFY:
+		return verify_help;
 	case COMMAND_CHECK:
 		return check_help;
 	case COMMAND_STATUS:

@@ -68,6 +68,7 @@ static enum exit_status run_command(const struct options *o)
 {
 	switch (o->command) {
 	case COMMAND_SYNC:
+	case COMMAND_VERIFY:
 		set_up_process();
 		return command_sync(o);
 	case COMMAND_MOUNT:

@@ -47,6 +47,19 @@ static const struct option sync_options[] = {
     {0},
 };
 
+static const struct option verify_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"task", required_argument, NULL, OPT_TASK},
+    {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
 static const struct option mount_options[] = {
     {"config", required_argument, NULL, OPT_CONFIG},
     {"state", required_argument, NULL, OPT_STATE},
@@ -369,6 +382,8 @@ static const struct command_word {
 	int (*take_operands)(struct options *o);
 } command_words[] = {
     {"sync", COMMAND_SYNC, "vhV", sync_options, true, 1, false, take_locations},
+    {"verify", COMMAND_VERIFY, "vhV", verify_options, true, 1, false,
+     take_locations},
     {"check", COMMAND_CHECK, "vhV", check_options, true, 1, false,
      take_checked},
     {"status", COMMAND_STATUS, "hV", status_options, false, 1, true,
@@ -471,6 +486,7 @@ static int parse_command(const struct command_word *w, int argc, char **argv,
 			 struct options *o)
 {
 	CLEANUP_FREE struct option *all = list_options(w);
+	char error[ERROR_SIZE];
 	int opt, r;
 
 	if (!all) {
@@ -494,7 +510,13 @@ static int parse_command(const struct command_word *w, int argc, char **argv,
 			  w->word ? w->word : "");
 		return r;
 	}
-	return o->help || o->version ? 0 : w->take_operands(o);
+	if (o->help || o->version)
+		return 0;
+	if (settings_check(&o->sync, error, sizeof(error)) < 0) {
+		log_error("%s", error);
+		return -EINVAL;
+	}
+	return w->take_operands(o);
 }
 
 bool options_is_command(const char *word)

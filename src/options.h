@@ -17,6 +17,7 @@
 enum command {
 	COMMAND_NONE, /* only --help or --version */
 	COMMAND_SYNC,
+	COMMAND_VERIFY,
 	COMMAND_MOUNT,
 	COMMAND_CHECK,
 	COMMAND_STATUS,

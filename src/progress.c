@@ -55,6 +55,10 @@ static const char *phase_text(const struct snapshot *s)
 		return s->scanned ? "copying" : "scanning";
 	case ENGINE_RETRYING:
 		return "retrying";
+	case ENGINE_PRUNING:
+		return "deleting";
+	case ENGINE_COMPARING:
+		return "verifying";
 	case ENGINE_ENDING:
 		return "ending";
 	}
@@ -155,14 +159,20 @@ void progress_finish(struct progress *p, const struct snapshot *s,
 	say_some(s, COUNT_LINK_LIMIT,
 		 "hard links copied as files of their own: the server's link "
 		 "limit was reached");
-	say_some(s, COUNT_SKIPPED, "skipped: devices are not copied");
+	if (c[COUNT_SKIPPED] > c[COUNT_LEFT])
+		log_notice("%" PRIu64 " skipped: devices are not copied",
+			   c[COUNT_SKIPPED] - c[COUNT_LEFT]);
+	say_some(s, COUNT_LEFT,
+		 "skipped: they differ on the destination, and "
+		 "--overwrite=never leaves them as they are");
 	say_some(s, COUNT_FILTERED, "left out by the filter");
 	say_some(s, COUNT_VANISHED, "vanished from the source meanwhile");
+	say_some(s, COUNT_CHANGED,
+		 "changed on the source since they were copied");
 	say_some(s, COUNT_KEPT, "only on the destination, kept");
 	if (c[COUNT_MISMATCHED])
-		log_error("verification found %" PRIu64
-			  " unchanged files whose content differs on the "
-			  "destination",
+		log_error("%" PRIu64 " entries differ between both sides, see "
+			  "above",
 			  c[COUNT_MISMATCHED]);
 	if (c[COUNT_FAILED])
 		log_error("%" PRIu64 " entries failed, see above; run again "

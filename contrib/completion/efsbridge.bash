@@ -21,6 +21,14 @@ _efsbridge()
 		mapfile -t COMPREPLY < <(compgen -W 'transferred all none' -- "$cur")
 		return
 		;;
+	--transfer-mode)
+		mapfile -t COMPREPLY < <(compgen -W 'changed all' -- "$cur")
+		return
+		;;
+	--overwrite)
+		mapfile -t COMPREPLY < <(compgen -W 'always never' -- "$cur")
+		return
+		;;
 	--config)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -54,9 +62,15 @@ _efsbridge()
 		sync)
 			options+=' --bwlimit --dry-run --exclude --exclude-from
 				--include --include-from --iops-limit --jobs --json
-				--max-duration --max-errors --no-mode --no-owner
-				--no-queue --no-times --quiet --retries --state --task
-				--verbose --verify'
+				--max-duration --max-errors --no-atime --no-mode
+				--no-owner --no-queue --no-times --overwrite --quiet
+				--retries --state --task --transfer-mode --verbose
+				--verify'
+			;;
+		verify)
+			options+=' --exclude --exclude-from --include --include-from
+				--jobs --json --no-mode --no-owner --no-queue --no-times
+				--quiet --state --task'
 			;;
 		check)
 			options+=' --json --no-connect --no-mode --no-owner --no-times
@@ -67,16 +81,16 @@ _efsbridge()
 		*)
 			options+=' --bwlimit --debug --exclude --exclude-from
 				--foreground --include --include-from --interval
-				--iops-limit --jobs --max-duration --max-errors --no-mode
-				--no-owner --no-queue --no-sync --no-times --once
-				--options --quiet --retries --state --task --verbose
-				--verify'
+				--iops-limit --jobs --max-duration --max-errors --no-atime
+				--no-mode --no-owner --no-queue --no-sync --no-times
+				--once --options --overwrite --quiet --retries --state
+				--task --transfer-mode --verbose --verify'
 			;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	elif ((COMP_CWORD == 1)); then
 		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -W 'sync check status history' -- "$cur"
+		mapfile -t COMPREPLY < <(compgen -W 'sync verify check status history' -- "$cur"
 			compgen -d -- "$cur")
 	else
 		# A source or a destination may be a local directory, too.

@@ -88,6 +88,5 @@ void adopt_link(struct scanner *s, struct item *i)
 	i->plan = (struct plan){.action = PLAN_COMPARE,
 				.reason = REASON_SOURCE,
 				.trusted = search.has_digest &&
-					   search.state == STATE_VERIFIED &&
-					   e->options.verify != VERIFY_ALL};
+					   search.state == STATE_VERIFIED};
 }

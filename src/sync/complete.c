@@ -132,9 +132,17 @@ void complete_done(struct engine *e, struct item *i, enum entry_state state,
 	end_item(e, i);
 }
 
+/* Counts what a copy has read back. Where both trees are compared at the end,
+ * that counts. */
+static void count_verified(struct engine *e)
+{
+	if (e->options.verify != VERIFY_ALL)
+		engine_count(e, COUNT_VERIFIED, 1);
+}
+
 void complete_settled(struct engine *e, struct item *i)
 {
-	engine_count(e, COUNT_VERIFIED, 1);
+	count_verified(e);
 	i->old_state = STATE_VERIFIED;
 }
 
@@ -153,26 +161,16 @@ void complete_copied(struct engine *e, struct item *i, bool verified,
 		     struct item_list *released)
 {
 	if (verified)
-		engine_count(e, COUNT_VERIFIED, 1);
+		count_verified(e);
 	complete_done(e, i, verified ? STATE_VERIFIED : STATE_COPIED, released);
-}
-
-void complete_say_mismatch(struct engine *e, const struct item *i)
-{
-	char *path = path_text(i->dir, i->name);
-
-	engine_count(e, COUNT_MISMATCHED, 1);
-	log_error("destination %s: the content differs from the source, "
-		  "though neither side tells of a change: it is copied again",
-		  path ? path : "?");
-	free(path);
 }
 
 /* Says and records the failure of what `row` names; frees `path`. */
 static void record_failure(struct engine *e, struct manifest_row *row,
 			   char *path, enum side side)
 {
-	const char *reason = reason_text(row->error, row->phase);
+	char room[REASON_ROOM];
+	const char *reason = reason_text(row->error, row->phase, room);
 
 	row->state = STATE_FAILED;
 	row->type = row->source.type;
@@ -262,7 +260,15 @@ void complete_missing(struct engine *e, struct item *i,
 	end_item(e, i);
 }
 
-void complete_skipped(struct engine *e, struct item *i)
+void complete_compared(struct engine *e, struct item *i, bool equal)
+{
+	if (equal)
+		engine_count(e, COUNT_VERIFIED, 1);
+	end_item(e, i);
+}
+
+/* Ends an item that is not copied on purpose, because of `error`. */
+static void skip(struct engine *e, struct item *i, int error, const char *what)
 {
 	struct manifest_row row = {
 	    .directory = i->dir->id,
@@ -270,14 +276,27 @@ void complete_skipped(struct engine *e, struct item *i)
 	    .state = STATE_SKIPPED,
 	    .type = i->attr[SOURCE].type,
 	    .source = i->attr[SOURCE],
-	    .error = -EOPNOTSUPP,
+	    .error = error,
 	    .execution = e->execution,
 	};
 
 	put_row(e, &row);
 	engine_count_once(e, i->dir, COUNT_SKIPPED, 1);
-	say(e, i, "skipped");
+	say(e, i, what);
 	end_item(e, i);
+}
+
+void complete_skipped(struct engine *e, struct item *i)
+{
+	skip(e, i, -EOPNOTSUPP, "skipped");
+}
+
+void complete_left(struct engine *e, struct item *i, struct item_list *released)
+{
+	engine_count_once(e, i->dir, COUNT_LEFT, 1);
+	if (i->leads)
+		links_failed(e->links, i, released);
+	skip(e, i, -ENOTUNIQ, "left");
 }
 
 void complete_abandoned(struct engine *e, struct item *i)

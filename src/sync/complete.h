@@ -59,16 +59,18 @@ void complete_failed(struct engine *e, struct item *i, int error,
 void complete_missing(struct engine *e, struct item *i,
 		      struct item_list *released);
 
+/* The trees were compared, and it has been said and recorded if it differs. */
+void complete_compared(struct engine *e, struct item *i, bool equal);
+
 /* A kind that is never copied. */
 void complete_skipped(struct engine *e, struct item *i);
 
+/* The destination's differs and may not be overwritten: skipped, too. */
+void complete_left(struct engine *e, struct item *i,
+		   struct item_list *released);
+
 /* The run is ending: the next one will see to it. */
 void complete_abandoned(struct engine *e, struct item *i);
-
-/* Names an unchanged item whose content differs on the destination: a
- * difference that verification found. It fails then, and is copied again when
- * failed entries are retried. */
-void complete_say_mismatch(struct engine *e, const struct item *i);
 
 /* Says and records that entry `name` of directory `d` failed, where there is
  * no item. */

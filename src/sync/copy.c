@@ -85,7 +85,7 @@ static bool take_source(struct batch *b, struct file *f,
 		fail(b, f, -ESTALE, PHASE_READ, SOURCE);
 		return false;
 	}
-	item_set_source(i, &r->ret_after);
+	i->attr[SOURCE] = r->ret_after;
 	if (!attr_same_version(&r->ret_before, &r->ret_after) ||
 	    r->ret_len != r->ret_after.size) {
 		if (++i->tries < TRIES)
@@ -130,12 +130,21 @@ static void compare_one(struct batch *b, struct file *f,
 		f->settled = digest_equal(digest, &there);
 		i->attr[DESTINATION] = r->ret_after;
 	}
-	if (f->settled || i->plan.reason != REASON_VERIFY)
-		return;
-	if (r->result == 0)
-		complete_say_mismatch(b->engine, i);
-	fail(b, f, r->result < 0 ? r->result : -EBADMSG, PHASE_VERIFY,
-	     DESTINATION);
+	/* What could not be read may be just what is to be protected. */
+	if (r->result < 0 && i->plan.protect)
+		fail(b, f, r->result, PHASE_WRITE, DESTINATION);
+}
+
+/* What differs and may not be overwritten stays. */
+static void leave_protected(struct batch *b)
+{
+	for (size_t k = 0; k < b->count; k++) {
+		struct file *f = &b->files[k];
+
+		if (f->item && !f->settled && f->item->plan.protect)
+			complete_left(b->engine, steal(f->item),
+				      &b->lane->released);
+	}
 }
 
 /*
@@ -326,6 +335,7 @@ static void copy_batch(struct batch *b, struct work *w)
 		b->files[b->count++].item = i;
 	read_sources(b);
 	compare(b);
+	leave_protected(b);
 	finish_settled(b);
 	write_files(b);
 	drop_data(b);

@@ -14,6 +14,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "sync/difference.h"
+
 enum counter {
 	COUNT_LISTED, /* entries seen on the source, without the root */
 	COUNT_LISTED_DESTINATION,
@@ -28,16 +30,20 @@ enum counter {
 	COUNT_DONE_BYTES, /* planned bytes that are through */
 	COUNT_VERIFIED,   /* files read back and found equal */
 	COUNT_VERIFIED_DIRECTORIES,
-	COUNT_MISMATCHED,       /* unchanged files whose content differed */
-	COUNT_UNCHANGED,        /* files with nothing to do */
-	COUNT_METADATA,         /* files and directories, attributes only */
+	COUNT_MISMATCHED, /* entries that differ when the trees are compared */
+	COUNT_DIFFERING,  /* of them those that differ in kind 0, .. */
+	COUNT_DIFFERING_LAST = COUNT_DIFFERING + DIFFERENCES - 1, /* to 8 */
+	COUNT_CHANGED,   /* differ since the source changed after the copy */
+	COUNT_UNCHANGED, /* files with nothing to do */
+	COUNT_METADATA,  /* files and directories, attributes only */
 	COUNT_METADATA_SKIPPED, /* entries with attributes that may not be set
 				 */
 	COUNT_LINKED,           /* of the transferred: made as hard links */
 	COUNT_LINK_LIMIT,       /* copied, since the link limit was reached */
-	COUNT_SKIPPED,          /* devices and the like */
-	COUNT_FILTERED,         /* on the source, left out by the filter; of
-				   what is below them nothing is known */
+	COUNT_SKIPPED,          /* not copied on purpose: devices, .. */
+	COUNT_LEFT,          /* .. and what --overwrite=never left as it is */
+	COUNT_FILTERED,      /* on the source, left out by the filter; of
+				what is below them nothing is known */
 	COUNT_VANISHED,      /* gone from the source before they were copied */
 	COUNT_KEPT,          /* only on the destination */
 	COUNT_FAILED,        /* entries that failed (so far) */

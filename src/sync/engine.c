@@ -29,6 +29,7 @@
 #include "sync/state.h"
 #include "sync/summary.h"
 #include "sync/throttle.h"
+#include "sync/verify.h"
 
 /* Bytes of small files' data in memory at once, over all lanes. */
 #define BUDGET_BYTES (48 * 1024 * 1024)
@@ -74,6 +75,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 	e->preserve = (o->no_owner ? 0 : ATTR_SET_OWNER) |
 		      (o->no_mode ? 0 : ATTR_SET_MODE) |
 		      (o->no_times ? 0 : ATTR_SET_MTIME);
+	e->verify_only = setup->verify_only;
 	e->scope = setup->scope;
 	e->path = setup->path;
 	if (e->scope == SCOPE_PATH && !*e->path)
@@ -385,7 +387,8 @@ static char *root_only(struct engine *e)
 	return strdup("");
 }
 
-static int push_root(struct engine *e)
+/* `again`: the run has walked the tree before. */
+static int push_root(struct engine *e, bool again)
 {
 	struct handle *handle[SIDES];
 	struct dirnode *root;
@@ -402,6 +405,7 @@ static int push_root(struct engine *e)
 		engine_stop(e, -ENOMEM, SIDES);
 		return -ENOMEM;
 	}
+	root->again = again;
 	root->id = MANIFEST_ROOT;
 	root->parent_id = MANIFEST_ROOT;
 	root->attr[SOURCE] = e->root_attr[SOURCE];
@@ -450,12 +454,29 @@ static void try_again(struct engine *e)
 	}
 }
 
-static void run_passes(struct engine *e)
+/* The comparison of both trees. Records that were put are read by it. */
+static void compare_trees(struct engine *e)
+{
+	int r = manifest_flush(e->manifest);
+
+	if (r < 0) {
+		engine_stop(e, r, SIDES);
+		return;
+	}
+	atomic_store(&e->phase, ENGINE_COMPARING);
+	atomic_store(&e->comparing, true);
+	if (e->scope == SCOPE_ALL)
+		verify_root(e);
+	if (push_root(e, !e->verify_only) == 0)
+		finish_wait(e);
+}
+
+static void copy_tree(struct engine *e)
 {
 	atomic_store(&e->phase, ENGINE_RUNNING);
 	if (e->scope == SCOPE_RETRY) {
 		retry_recorded(e);
-	} else if (push_root(e) < 0) {
+	} else if (push_root(e, false) < 0) {
 		return;
 	}
 	finish_wait(e);
@@ -466,6 +487,17 @@ static void run_passes(struct engine *e)
 		retry_forget_gone(e);
 	if (!engine_is_stopping(e) && e->scope == SCOPE_ALL)
 		retry_sweep_partials(e);
+}
+
+static void run_passes(struct engine *e)
+{
+	if (!e->verify_only)
+		copy_tree(e);
+	if (engine_is_stopping(e) || e->options.dry_run || e->missing)
+		return;
+	if (e->verify_only ||
+	    (e->options.verify == VERIFY_ALL && e->scope != SCOPE_RETRY))
+		compare_trees(e);
 }
 
 /* Lanes of both kinds; from here on engine_set_jobs() concerns them. */
@@ -543,7 +575,7 @@ static int prepare(struct engine *e)
 	}
 	gate_pass(&e->gate);
 	r = get_roots(e);
-	if (r == 0 && !e->options.dry_run) {
+	if (r == 0 && !e->options.dry_run && !e->verify_only) {
 		r = metadata_probe(e);
 		if (r < 0)
 			engine_stop(e, r, DESTINATION);

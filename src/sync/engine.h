@@ -25,18 +25,47 @@ struct volume;
 
 enum sync_verify {
 	VERIFY_TRANSFERRED, /* what was copied is read back */
-	VERIFY_ALL,         /* and unchanged files on both sides */
+	VERIFY_ALL,         /* and both trees are compared at the end */
 	VERIFY_NONE,
+};
+
+enum sync_transfer {
+	TRANSFER_CHANGED, /* what differs */
+	TRANSFER_ALL,     /* everything, whatever the destination has */
+};
+
+enum sync_overwrite {
+	OVERWRITE_ALWAYS,
+	OVERWRITE_NEVER, /* what the destination has stays as it is */
+};
+
+/* What only the destination has. */
+enum sync_deleted {
+	DELETED_KEEP,
+	DELETED_REMOVE,
+};
+
+/* What --max-delete counts in. */
+enum sync_limit {
+	LIMIT_NONE,
+	LIMIT_ENTRIES,
+	LIMIT_PERCENT, /* of the destination's entries */
 };
 
 /* What `filter` points to is freed by settings_done(), and borrowed by copies
  * of the whole. */
 struct sync_options {
+	enum sync_transfer transfer;
+	enum sync_overwrite overwrite;
+	enum sync_deleted deleted;
+	enum sync_limit max_delete_unit;
+	uint64_t max_delete; /* with a unit */
 	enum sync_verify verify;
 	bool dry_run;          /* print what would be done, change nothing */
 	bool no_owner;         /* do not preserve uid and gid */
 	bool no_mode;          /* do not preserve permission bits */
 	bool no_times;         /* do not preserve mtime and atime */
+	bool no_atime;         /* do not preserve the atime alone */
 	unsigned jobs;         /* lanes; 0: chosen by the round trip */
 	struct filter *filter; /* what is left out; NULL: nothing */
 	struct timetable bandwidth; /* bytes a second, by the time of day */
@@ -71,12 +100,15 @@ struct engine_setup {
 	const struct sync_options *options;
 	enum engine_scope scope;
 	const char *path; /* SCOPE_PATH: from the root, "" for it; borrowed */
+	bool verify_only; /* compare both trees and change neither */
 };
 
 enum engine_phase {
 	ENGINE_STARTING,
-	ENGINE_RUNNING,  /* scan, copy, verify: all at once */
-	ENGINE_RETRYING, /* what failed gets its second try */
+	ENGINE_RUNNING,   /* scan, copy, verify: all at once */
+	ENGINE_RETRYING,  /* what failed gets its second try */
+	ENGINE_PRUNING,   /* what only the destination has is removed */
+	ENGINE_COMPARING, /* both trees, at the end */
 	ENGINE_ENDING,
 };
 

@@ -76,7 +76,8 @@ static void record(struct engine *e, struct dirnode *d)
 	    metadata_skipped(e, &d->attr[SOURCE], &d->attr[DESTINATION]);
 	if (row.flags)
 		engine_count_once(e, d, COUNT_METADATA_SKIPPED, 1);
-	engine_count_once(e, d, COUNT_VERIFIED_DIRECTORIES, 1);
+	if (e->options.verify != VERIFY_ALL)
+		engine_count_once(e, d, COUNT_VERIFIED_DIRECTORIES, 1);
 	if (e->options.dry_run)
 		return;
 	row.directory = d->parent_id;
@@ -119,7 +120,7 @@ static void prepare(struct batch *b, struct withdraw *claims, struct dirnode *d)
 	struct engine *e = b->engine;
 
 	if (engine_is_stopping(e) || !d->handle[DESTINATION] ||
-	    e->options.dry_run)
+	    e->options.dry_run || atomic_load(&e->comparing))
 		return;
 	if (!needs_setting(e, d)) {
 		if (!d->error)

@@ -37,14 +37,6 @@ struct item *item_free(struct item *i)
 	return NULL;
 }
 
-void item_set_source(struct item *i, const struct attr *now)
-{
-	if (i->plan.reason == REASON_VERIFY &&
-	    !attr_same_version(&i->attr[SOURCE], now))
-		i->plan.reason = REASON_SOURCE;
-	i->attr[SOURCE] = *now;
-}
-
 enum work_kind item_work_kind(const struct item *i)
 {
 	if (i->plan.action == PLAN_METADATA)

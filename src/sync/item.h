@@ -41,8 +41,9 @@ struct item {
 	bool has_digest; /* of the content as it was recorded, then as
 			    it was copied */
 	struct digest digest;
-	bool planned;   /* counted as such, see complete_planned() */
-	unsigned tries; /* copies begun because the source changed */
+	bool planned;     /* counted as such, see complete_planned() */
+	unsigned tries;   /* copies begun because the source changed */
+	uint32_t differs; /* DIFFERS_*: found so far by a comparison */
 };
 
 TAILQ_HEAD(item_list, item);
@@ -70,11 +71,6 @@ struct item *item_new(struct dirnode *dir, char *name,
 
 /* Frees the item; its directory's pending is the caller's to drop. */
 struct item *item_free(struct item *i);
-
-/* The source as it is now. What changed since it was planned is no longer
- * expected to be what the destination has: no mismatch that --verify=all
- * could have found. */
-void item_set_source(struct item *i, const struct attr *now);
 
 /* Which kind of work a plan for this item is; the item is planned to be
  * copied, compared or given attributes. */

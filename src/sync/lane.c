@@ -12,6 +12,7 @@
 
 #include "sync/complete.h"
 #include "sync/state.h"
+#include "sync/verify.h"
 
 /* Straight code with batches on the heap needs little. */
 #define STACK_BYTES (512 * 1024)
@@ -35,10 +36,30 @@ static void show(struct lane *l, const struct work *w)
 		       w->count, moves ? w->bytes : 0);
 }
 
+/* While the trees are compared. */
+static void compare(struct lane *l, struct work *w)
+{
+	struct item *i;
+
+	show(l, w);
+	if (w->kind == WORK_SMALL)
+		verify_small(l, w);
+	else if (w->kind == WORK_LARGE)
+		while ((i = work_take(w)))
+			verify_large(l, i);
+	else
+		verify_special(l, w);
+	transfer_end(&l->engine->transfers, &l->transfer);
+}
+
 static void carry(struct lane *l, struct work *w)
 {
 	struct item *i;
 
+	if (atomic_load(&l->engine->comparing)) {
+		compare(l, w);
+		return;
+	}
 	show(l, w);
 	switch (w->kind) {
 	case WORK_SMALL:

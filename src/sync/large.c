@@ -469,7 +469,7 @@ static int is_settled(struct large *g)
 	r = get_source(g, &g->source);
 	if (r < 0)
 		return r;
-	item_set_source(i, &g->source);
+	i->attr[SOURCE] = g->source;
 	r = hash_file(g, SOURCE, i->handle[SOURCE], g->source.size);
 	if (r < 0)
 		return failed(g, r, PHASE_READ, SOURCE);
@@ -481,13 +481,15 @@ static int is_settled(struct large *g)
 		r = hash_file(g, DESTINATION, i->handle[DESTINATION],
 			      g->source.size);
 		if (r < 0 && r != -EBUSY)
-			return failed(g, r, PHASE_VERIFY, DESTINATION);
+			return failed(
+			    g, r, i->plan.protect ? PHASE_WRITE : PHASE_VERIFY,
+			    DESTINATION);
 		there = digest_stream_get(g->digest);
 	}
 	r = get_source(g, &now);
 	if (r < 0)
 		return r;
-	item_set_source(i, &now);
+	i->attr[SOURCE] = now;
 	if (!attr_same_version(&now, &g->source) ||
 	    !digest_equal(&here, &there))
 		return 0;
@@ -539,9 +541,10 @@ static void copy(struct large *g)
 			settle(g);
 			return;
 		}
-		if (r == 0 && g->item->plan.reason == REASON_VERIFY) {
-			complete_say_mismatch(g->engine, g->item);
-			r = failed(g, -EBADMSG, PHASE_VERIFY, DESTINATION);
+		if (r == 0 && g->item->plan.protect) {
+			complete_left(g->engine, steal(g->item),
+				      &g->lane->released);
+			return;
 		}
 		digest_stream_reset(g->digest);
 	}

@@ -70,7 +70,7 @@ struct manifest_row {
 	uint64_t destination_fileid;
 	bool has_digest; /* files and symlinks (of the target) */
 	struct digest digest;
-	int error; /* negative errno, 0 if none */
+	int error; /* negative errno, 0 if none; or sync/difference.h */
 	enum entry_phase phase;
 	uint64_t execution;
 };

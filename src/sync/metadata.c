@@ -61,7 +61,7 @@ struct attr_set metadata_set(const struct engine *e, const struct attr *source,
 	    .mtime_ns = want.mtime_ns,
 	};
 
-	if (set.which & ATTR_SET_MTIME)
+	if ((set.which & ATTR_SET_MTIME) && !e->options.no_atime)
 		set.which |= ATTR_SET_ATIME;
 	if (!(e->preserve & ATTR_SET_MODE)) {
 		set.which |= ATTR_SET_MODE;

@@ -22,10 +22,16 @@
  *
  * What is one object with other names on the destination, but not on the
  * source, cannot be given attributes without theirs changing: it is copied.
+ *
+ * This is what the entry needs. Then the options have their word: what is to
+ * be protected and is there is left alone unless nothing would be done to it,
+ * and compared only where its attributes agree, since else it differs anyway.
  */
 #include "sync/plan.h"
 
 #include <stddef.h>
+
+#include "sync/difference.h"
 
 uint32_t plan_attr_differs(const struct attr *a, const struct attr *b,
 			   uint32_t preserve)
@@ -78,9 +84,6 @@ static struct plan plan_same(const struct attr *source,
 		   row->destination_fileid != destination->fileid) {
 		p.action = PLAN_COMPARE;
 		p.reason = REASON_DESTINATION;
-	} else if (has_content(source) && options->verify_all) {
-		p.action = PLAN_COMPARE;
-		p.reason = REASON_VERIFY;
 	} else if (p.differs) {
 		p.action = PLAN_METADATA;
 		p.reason = REASON_ATTRIBUTES;
@@ -94,8 +97,7 @@ static bool is_trusted(const struct attr *destination,
 		       const struct manifest_row *row,
 		       const struct plan_options *options)
 {
-	return !options->verify_all && row && row->state == STATE_VERIFIED &&
-	       row->has_digest &&
+	return row && row->state == STATE_VERIFIED && row->has_digest &&
 	       row->destination_fileid == destination->fileid &&
 	       row->source.size == destination->size &&
 	       (!(options->preserve & ATTR_SET_MTIME) ||
@@ -107,21 +109,14 @@ static struct plan copy_because(enum plan_reason reason)
 	return (struct plan){.action = PLAN_COPY, .reason = reason};
 }
 
-struct plan plan_entry(const struct attr *source,
-		       const struct attr *destination,
-		       const struct manifest_row *row,
-		       const struct plan_options *options)
+/* What the entry needs, whatever may be done to it. */
+static struct plan plan_need(const struct attr *source,
+			     const struct attr *destination,
+			     const struct manifest_row *row,
+			     const struct plan_options *options)
 {
 	struct plan p;
 
-	if (!source) {
-		p = (struct plan){.action =
-				      destination ? PLAN_KEEP : PLAN_NOTHING};
-		return p;
-	}
-	if (source->type == ENTRY_NONE || source->type == ENTRY_BLOCK ||
-	    source->type == ENTRY_CHAR)
-		return (struct plan){.action = PLAN_SKIP};
 	if (!destination) {
 		p = copy_because(REASON_NEW);
 	} else if (destination->type != source->type) {
@@ -150,6 +145,49 @@ struct plan plan_entry(const struct attr *source,
 	return p;
 }
 
+/* What an earlier try wrote and found bad when it was read back is not the
+ * user's. What a comparison of the trees found may be. */
+static bool is_our_failure(const struct manifest_row *row)
+{
+	return row && row->state == STATE_FAILED &&
+	       row->phase == PHASE_VERIFY && !difference_of_error(row->error);
+}
+
+/* What becomes of it where the destination's is not to be touched. */
+static struct plan plan_protected(struct plan need)
+{
+	need.protect = true;
+	if (need.action == PLAN_COPY || need.action == PLAN_METADATA ||
+	    need.replace || (need.action == PLAN_COMPARE && need.differs))
+		need.action = PLAN_LEAVE;
+	return need;
+}
+
+struct plan plan_entry(const struct attr *source,
+		       const struct attr *destination,
+		       const struct manifest_row *row,
+		       const struct plan_options *options)
+{
+	struct plan p;
+
+	if (!source) {
+		p = (struct plan){.action =
+				      destination ? PLAN_KEEP : PLAN_NOTHING};
+		return p;
+	}
+	if (source->type == ENTRY_NONE || source->type == ENTRY_BLOCK ||
+	    source->type == ENTRY_CHAR)
+		return (struct plan){.action = PLAN_SKIP};
+	p = plan_need(source, destination, row, options);
+	if (destination && options->protect && !is_our_failure(row) &&
+	    (p.action != PLAN_ENTER || p.replace))
+		return plan_protected(p);
+	if (destination && options->copy_all && p.action != PLAN_ENTER &&
+	    p.action != PLAN_COPY)
+		return copy_because(REASON_ALL);
+	return p;
+}
+
 const char *plan_action_name(enum plan_action action)
 {
 	switch (action) {
@@ -159,6 +197,8 @@ const char *plan_action_name(enum plan_action action)
 		return "keep";
 	case PLAN_SKIP:
 		return "skip";
+	case PLAN_LEAVE:
+		return "leave";
 	case PLAN_UNCHANGED:
 		return "unchanged";
 	case PLAN_METADATA:
@@ -196,8 +236,8 @@ const char *plan_reason_text(enum plan_reason reason)
 		return "attributes differ";
 	case REASON_LINKED:
 		return "linked to other names on the destination only";
-	case REASON_VERIFY:
-		return "verify all";
+	case REASON_ALL:
+		return "everything is copied";
 	}
 	return "?";
 }

@@ -13,6 +13,12 @@
  * the destination: a backup was put back), the contents are compared and copied
  * only when they differ.
  *
+ * What a run may do is narrowed and widened by two options: under
+ * --transfer-mode=all everything is copied again, under --overwrite=never
+ * nothing that the destination has is touched, which wins over the other. A
+ * directory is no obstacle: it is entered, and its attributes follow the
+ * source's.
+ *
  * Thread rule: pure.
  */
 #ifndef SYNC_PLAN_H
@@ -28,6 +34,7 @@ enum plan_action {
 	PLAN_NOTHING,   /* neither side has it */
 	PLAN_KEEP,      /* only the destination has it: kept */
 	PLAN_SKIP,      /* a kind that is never copied: a device */
+	PLAN_LEAVE,     /* it differs, but must not be overwritten */
 	PLAN_UNCHANGED, /* nothing to do */
 	PLAN_METADATA,  /* set attributes, leave the content */
 	PLAN_COMPARE,   /* read the content, copy it when it differs */
@@ -49,13 +56,14 @@ enum plan_reason {
 	REASON_ATTRIBUTES,   /* only mode, owner, group differ */
 	REASON_LINKED,       /* one object with other names there, not here,
 			      * and attributes differ */
-	REASON_VERIFY,       /* --verify=all reads everything */
+	REASON_ALL,          /* --transfer-mode=all copies everything */
 };
 
 struct plan_options {
 	uint32_t preserve; /* ATTR_SET_MODE, _UID, _GID, _MTIME: what has to
 			      agree, as far as this run may set it */
-	bool verify_all;
+	bool copy_all;     /* --transfer-mode=all */
+	bool protect;      /* --overwrite=never */
 };
 
 struct plan {
@@ -66,6 +74,8 @@ struct plan {
 	bool replace;     /* what the destination has must go first */
 	bool trusted;     /* to be compared: the record of a verified copy
 			     stands for the destination's content */
+	bool protect;     /* what the destination has stays: to be left when a
+			     comparison finds that it differs */
 };
 
 /*

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "sync/difference.h"
 
 static const struct {
 	int error;
@@ -55,11 +56,21 @@ static const struct {
     {-EIO, PHASE_NONE,
      "input/output error on the server: see the server's log, run again"},
     {-EOPNOTSUPP, PHASE_NONE, "the server cannot do it"},
+    {-ENOTUNIQ, PHASE_NONE,
+     "the destination has another there, which --overwrite=never keeps"},
     {-EROFS, PHASE_NONE, "the file system is read-only"},
 };
 
-const char *reason_text(int error, enum entry_phase phase)
+const char *reason_text(int error, enum entry_phase phase,
+			char room[REASON_ROOM])
 {
+	char kinds[DIFFERENCE_TEXT];
+
+	if (difference_of_error(error)) {
+		snprintf(room, REASON_ROOM, "differs from the source: %s",
+			 difference_text(difference_of_error(error), kinds));
+		return room;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
 		if (reasons[i].error == error &&
 		    (reasons[i].phase == PHASE_NONE ||

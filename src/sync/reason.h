@@ -12,8 +12,12 @@
 
 #include "sync/manifest.h"
 
-/* `error` is a negative errno met in `phase`. */
-const char *reason_text(int error, enum entry_phase phase);
+#define REASON_ROOM 128
+
+/* `error` is what a row has: a negative errno met in `phase`, or in what both
+ * sides differ, see difference.h. The text is constant or made in `room`. */
+const char *reason_text(int error, enum entry_phase phase,
+			char room[REASON_ROOM]);
 
 /*
  * Why a run stopped, as a sentence: `error` as from engine_get_stop(), `what`

@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/log.h"
+#include "sync/difference.h"
 #include "sync/filter.h"
 #include "sync/finish.h"
 #include "sync/path.h"
@@ -443,8 +444,12 @@ static int report(const char *path, const struct manifest_row *row, void *user)
 	CLEANUP_FREE char *whole = NULL;
 	CLEANUP_FREE char *text = NULL;
 	bool source = row->phase == PHASE_READ || row->phase == PHASE_LIST;
+	char room[REASON_ROOM];
 
 	(void)user;
+	/* Differences were named when they were found. */
+	if (difference_of_error(row->error))
+		return 0;
 	if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", row->name) < 0)
 		whole = NULL;
 	text = whole ? escape_name(whole) : NULL;
@@ -452,7 +457,7 @@ static int report(const char *path, const struct manifest_row *row, void *user)
 		  !text   ? "?"
 		  : *text ? text
 			  : ".",
-		  reason_text(row->error, row->phase));
+		  reason_text(row->error, row->phase, room));
 	return 0;
 }
 

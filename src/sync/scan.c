@@ -171,7 +171,9 @@ static void sweep(struct scanner *s)
 	struct volume_remove *items;
 	size_t n = s->stale_count;
 
-	items = n > 0 && !e->options.dry_run ? calloc(n, sizeof(*items)) : NULL;
+	items = n > 0 && !e->options.dry_run && !atomic_load(&e->comparing)
+		    ? calloc(n, sizeof(*items))
+		    : NULL;
 	if (items) {
 		for (size_t i = 0; i < n; i++)
 			items[i] = (struct volume_remove){

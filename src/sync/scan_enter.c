@@ -54,9 +54,10 @@ static void enter(struct scanner *s, struct subdirectory *sub, bool fresh)
 	d->fresh = fresh;
 	d->only = steal(only);
 	/* What failed for other reasons than its attributes was not walked. */
-	d->again = s->dir->again && sub->old_state != STATE_NONE &&
-		   (sub->old_state != STATE_FAILED ||
-		    sub->old_phase == PHASE_METADATA);
+	d->again = s->dir->again && (atomic_load(&e->comparing) ||
+				     (sub->old_state != STATE_NONE &&
+				      (sub->old_state != STATE_FAILED ||
+				       sub->old_phase == PHASE_METADATA)));
 	d->recorded = sub->old_state != STATE_NONE;
 	sub->entry->handle = NULL;
 	sub->handle = NULL;
@@ -157,6 +158,10 @@ void scan_enter(struct scanner *s, struct subdirectory *subs, size_t count)
 		struct subdirectory *sub = &subs[i];
 		int r;
 
+		if (atomic_load(&e->comparing)) {
+			enter(s, sub, !sub->exists);
+			continue;
+		}
 		if (sub->exists) {
 			if (!s->dir->shallow || sub->old_state == STATE_FAILED)
 				enter(s, sub, false);
@@ -176,7 +181,7 @@ void scan_enter(struct scanner *s, struct subdirectory *subs, size_t count)
 		else
 			missing[missing_count++] = sub;
 	}
-	if (missing && !e->options.dry_run)
+	if (missing && missing_count > 0 && !e->options.dry_run)
 		make_missing(s, missing, missing_count);
 	for (size_t i = 0; i < count; i++)
 		free(steal(subs[i].handle));

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "sync/scanner.h"
+#include "sync/verify.h"
 
 /* A page that holds `name`, or nothing. */
 static void look_up(struct engine *e, enum side side, const char *name,
@@ -105,6 +106,11 @@ void scan_look_back(struct scanner *s)
 {
 	const struct dirnode *d = s->dir;
 
+	if (atomic_load(&s->engine->comparing)) {
+		if (!d->only)
+			verify_extra(s);
+		return;
+	}
 	if (!d->only) {
 		engine_count_once(s->engine, d, COUNT_KEPT, join_left(s->join));
 		return;

@@ -20,6 +20,7 @@
 #include "sync/complete.h"
 #include "sync/metadata.h"
 #include "sync/scanner.h"
+#include "sync/verify.h"
 
 /* A batch of small files is full at so many bytes, ... */
 #define SMALL_BYTES_MAX (768 * 1024)
@@ -60,12 +61,13 @@ static bool is_full(const struct scanner *s, const struct work *w)
 	}
 }
 
-static void add_work(struct scanner *s, struct item *i, enum work_kind kind)
+void scan_add_work(struct scanner *s, struct item *i, enum work_kind kind)
 {
 	struct work *w = s->open[kind];
 	uint64_t size = i->attr[SOURCE].size;
 
-	complete_planned(s->engine, i);
+	if (!atomic_load(&s->engine->comparing))
+		complete_planned(s->engine, i);
 	if (w && kind == WORK_SMALL && w->bytes + size > SMALL_BYTES_MAX) {
 		flush_kind(s, kind);
 		w = NULL;
@@ -127,7 +129,7 @@ static void dispatch(struct scanner *s, struct item *i,
 		complete_planned(e, i);
 		complete_done(e, i, STATE_COPIED, released);
 	} else {
-		add_work(s, i, item_work_kind(i));
+		scan_add_work(s, i, item_work_kind(i));
 	}
 }
 
@@ -160,7 +162,7 @@ static void dispatch_link(struct scanner *s, struct item *i,
 		complete_planned(e, i);
 		complete_done(e, i, STATE_COPIED, released);
 	} else {
-		add_work(s, i, WORK_LINK);
+		scan_add_work(s, i, WORK_LINK);
 	}
 }
 
@@ -176,7 +178,8 @@ static void meet(struct scanner *s, struct item *i, struct item_list *released)
 		complete_abandoned(s->engine, i);
 	} else if (r == LINKS_LEAD) {
 		if (i->attr[SOURCE].nlink > 1 && i->plan.action == PLAN_COPY &&
-		    !i->handle[DESTINATION] && !s->engine->options.dry_run)
+		    !i->handle[DESTINATION] && !s->engine->options.dry_run &&
+		    s->engine->options.transfer != TRANSFER_ALL)
 			adopt_link(s, i);
 		dispatch(s, i, released);
 	} else if (r == LINKS_READY) {
@@ -195,6 +198,22 @@ static void hand_on(struct scanner *s, struct item *i)
 		if (i)
 			TAILQ_REMOVE(&released, i, link);
 	} while (i);
+}
+
+/* What is not touched is neither linked to other names nor they to it: it is
+ * alone, whatever group it belongs to. */
+static void hand_on_protected(struct scanner *s, struct item *i)
+{
+	struct item_list none = TAILQ_HEAD_INITIALIZER(none);
+
+	if (i->plan.action != PLAN_LEAVE) {
+		dispatch(s, i, &none);
+		return;
+	}
+	if (s->engine->options.dry_run)
+		print_plan(i->dir, i->name, plan_action_name(i->plan.action),
+			   i->plan.reason);
+	complete_left(s->engine, i, &none);
 }
 
 /* Notes a subdirectory of the page at hand. */
@@ -275,7 +294,8 @@ static int plan_one(struct scanner *s, struct volume_entry *entry,
 	struct attr want = metadata_want(e, &entry->attr);
 	struct plan_options options = {
 	    .preserve = metadata_preserve(e, want.type),
-	    .verify_all = e->options.verify == VERIFY_ALL && !s->dir->again};
+	    .copy_all = e->options.transfer == TRANSFER_ALL && !s->dir->again,
+	    .protect = e->options.overwrite == OVERWRITE_NEVER};
 	struct plan plan = plan_entry(&want, c->exists ? &c->attr : NULL,
 				      c->recorded ? &c->row : NULL, &options);
 	struct subdirectory sub;
@@ -304,9 +324,28 @@ static int plan_one(struct scanner *s, struct volume_entry *entry,
 		      c->row.destination_fileid == i->attr[DESTINATION].fileid;
 	if (plan.action == PLAN_SKIP)
 		complete_skipped(e, i);
+	else if (plan.protect)
+		hand_on_protected(s, i);
 	else
 		hand_on(s, i);
 	return 0;
+}
+
+/* The same while the trees are compared. */
+static int compare_one(struct scanner *s, struct volume_entry *entry)
+{
+	struct subdirectory there = {0};
+	int r = join_take(s->join, entry->name, &there.attr, &there.handle);
+
+	if (r < 0)
+		return r;
+	there.exists = r > 0;
+	r = verify_entry(s, entry, &there);
+	if (r > 0)
+		r = add_subdirectory(s, &there);
+	else
+		free(there.handle);
+	return r;
 }
 
 /* An entry of which the source gives no attributes. */
@@ -368,10 +407,14 @@ void scan_entry(struct scanner *s, struct volume_entry *entry)
 		fail_entry(s, entry);
 		return;
 	}
-	r = find_counterpart(s, entry->name, &c);
-	if (r == 0)
-		r = plan_one(s, entry, &c);
-	free(c.handle);
+	if (atomic_load(&e->comparing)) {
+		r = compare_one(s, entry);
+	} else {
+		r = find_counterpart(s, entry->name, &c);
+		if (r == 0)
+			r = plan_one(s, entry, &c);
+		free(c.handle);
+	}
 	if (r < 0)
 		engine_stop(e, r, SIDES);
 }

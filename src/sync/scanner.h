@@ -64,6 +64,10 @@ bool scan_enters(const struct engine *e, const struct dirnode *d);
  * that was one entry and there is none. */
 void scan_look_back(struct scanner *s);
 
+/* Puts a planned item into the work of its kind, and hands that out when it
+ * is full. */
+void scan_add_work(struct scanner *s, struct item *i, enum work_kind kind);
+
 /* Hands out all work that is being filled. */
 void scan_flush(struct scanner *s);
 

@@ -58,6 +58,10 @@ static void set_batch(struct lane *l, struct work *w, struct item **items,
 			done(l, i);
 			continue;
 		}
+		if (i->plan.protect) {
+			complete_left(e, i, &l->released);
+			continue;
+		}
 		withdraw_object(&claims, i);
 		sets[n] = (struct volume_setattr){
 		    .handle = i->handle[DESTINATION],

@@ -63,20 +63,73 @@ int settings_parse_time(const char *text, int64_t *ret_ns)
 	return -EINVAL;
 }
 
+/* A value that is one of some words, ours or DataSync's, in any case. */
+struct choice {
+	const char *word;
+	int value;
+};
+
+static int choose(const struct choice *choices, size_t count, const char *word,
+		  int *ret)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcasecmp(word, choices[i].word) != 0)
+			continue;
+		*ret = choices[i].value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int take_transfer(struct sync_options *o, const char *value, char *error,
+			 size_t error_size)
+{
+	static const struct choice choices[] = {
+	    {"changed", TRANSFER_CHANGED},
+	    {"all", TRANSFER_ALL},
+	};
+	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
+
+	(void)error;
+	(void)error_size;
+	if (r == 0)
+		o->transfer = (enum sync_transfer)n;
+	return r;
+}
+
+static int take_overwrite(struct sync_options *o, const char *value,
+			  char *error, size_t error_size)
+{
+	static const struct choice choices[] = {
+	    {"always", OVERWRITE_ALWAYS},
+	    {"never", OVERWRITE_NEVER},
+	};
+	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
+
+	(void)error;
+	(void)error_size;
+	if (r == 0)
+		o->overwrite = (enum sync_overwrite)n;
+	return r;
+}
+
 static int take_verify(struct sync_options *o, const char *value, char *error,
 		       size_t error_size)
 {
+	static const struct choice choices[] = {
+	    {"transferred", VERIFY_TRANSFERRED},
+	    {"all", VERIFY_ALL},
+	    {"none", VERIFY_NONE},
+	    {"ONLY_FILES_TRANSFERRED", VERIFY_TRANSFERRED},
+	    {"POINT_IN_TIME_CONSISTENT", VERIFY_ALL},
+	};
+	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
+
 	(void)error;
 	(void)error_size;
-	if (!strcmp(value, "transferred"))
-		o->verify = VERIFY_TRANSFERRED;
-	else if (!strcmp(value, "all"))
-		o->verify = VERIFY_ALL;
-	else if (!strcmp(value, "none"))
-		o->verify = VERIFY_NONE;
-	else
-		return -EINVAL;
-	return 0;
+	if (r == 0)
+		o->verify = (enum sync_verify)n;
+	return r;
 }
 
 static int take_jobs(struct sync_options *o, const char *value, char *error,
@@ -205,10 +258,13 @@ static int take_max_duration(struct sync_options *o, const char *value,
 #define FLAG(member) .flag = offsetof(struct sync_options, member)
 
 static const struct setting settings[] = {
+    {"transfer-mode", "changed or all", .take = take_transfer},
+    {"overwrite", "always or never", .take = take_overwrite},
     {"verify", "transferred, all or none", .take = take_verify},
     {"no-owner", FLAG(no_owner)},
     {"no-mode", FLAG(no_mode)},
     {"no-times", FLAG(no_times)},
+    {"no-atime", FLAG(no_atime)},
     {"jobs", "a number from 1 to " STRING_OF(ENGINE_JOBS_MAX),
      .take = take_jobs, .live = true},
     {"include", "patterns, joined by |", .take = take_include, .many = true},
@@ -302,4 +358,14 @@ int settings_set_live(struct sync_options *o, const char *word,
 void settings_done(struct sync_options *o)
 {
 	o->filter = filter_free(o->filter);
+}
+
+int settings_check(const struct sync_options *o, char *error, size_t error_size)
+{
+	if (o->deleted != DELETED_REMOVE || o->transfer != TRANSFER_ALL)
+		return 0;
+	snprintf(error, error_size,
+		 "--deleted=remove and --transfer-mode=all exclude each other: "
+		 "copy everything in one run, remove in another");
+	return -EINVAL;
 }

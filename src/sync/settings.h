@@ -46,6 +46,10 @@ int settings_set(struct sync_options *o, const char *word, const char *value,
  * one that may not, with a sentence. */
 int settings_set_live(struct sync_options *o, const char *word,
 		      const char *value, char *error, size_t error_size);
+/* Do the options go together? 0, or -EINVAL with a sentence in `error`. To be
+ * asked once all are set. */
+int settings_check(const struct sync_options *o, char *error,
+		   size_t error_size);
 
 /* A whole number from `min` to `max` in decimal digits, nothing else. */
 int settings_parse_number(const char *text, uint64_t min, uint64_t max,

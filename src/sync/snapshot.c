@@ -55,6 +55,10 @@ const char *snapshot_phase_name(enum engine_phase phase, bool scanned)
 		return scanned ? "COPYING" : "SCANNING";
 	case ENGINE_RETRYING:
 		return "RETRYING";
+	case ENGINE_PRUNING:
+		return "DELETING";
+	case ENGINE_COMPARING:
+		return "VERIFYING";
 	case ENGINE_ENDING:
 		return "ENDING";
 	}

@@ -95,7 +95,8 @@ double snapshot_progress(const struct snapshot *s);
 
 const char *snapshot_state_name(enum snapshot_state state); /* "RUNNING" */
 
-/* "STARTING", "SCANNING" (until `scanned`), "COPYING", "RETRYING", "ENDING" */
+/* "STARTING", "SCANNING" (until `scanned`), "COPYING", "RETRYING", "DELETING",
+ * "VERIFYING", "ENDING" */
 const char *snapshot_phase_name(enum engine_phase phase, bool scanned);
 
 /* Takes over how far the engine is: phase, elapsed_ns, jobs, counters, and

@@ -64,7 +64,7 @@ static void take_target(struct batch *b, struct thing *t,
 		fail(b, t, r->result, PHASE_READ, SOURCE);
 	} else {
 		t->target = steal(r->ret_target);
-		item_set_source(i, &r->ret_attr);
+		i->attr[SOURCE] = r->ret_attr;
 		i->digest = digest_of(t->target, strlen(t->target));
 		i->has_digest = true;
 	}
@@ -88,12 +88,12 @@ static void compare_one(struct batch *b, struct thing *t,
 			const struct volume_readlink *r)
 {
 	t->settled = r->result == 0 && !strcmp(r->ret_target, t->target);
-	if (t->settled || t->item->plan.reason != REASON_VERIFY)
+	if (t->settled || !t->item->plan.protect)
 		return;
-	if (r->result == 0)
-		complete_say_mismatch(b->engine, t->item);
-	fail(b, t, r->result < 0 ? r->result : -EBADMSG, PHASE_VERIFY,
-	     DESTINATION);
+	if (r->result < 0)
+		fail(b, t, r->result, PHASE_WRITE, DESTINATION);
+	else
+		complete_left(b->engine, steal(t->item), &b->lane->released);
 }
 
 static void compare(struct batch *b)

@@ -58,6 +58,11 @@ struct engine {
 	_Atomic enum engine_phase phase;
 	_Atomic unsigned scanning; /* directories not yet listed to the end */
 
+	/* Both trees are compared, nothing is changed: set while no scanner or
+	 * lane has work. */
+	_Atomic bool comparing;
+	bool verify_only; /* from the start */
+
 	/* What is visited, and who may begin something. */
 	enum engine_scope scope;
 	const char *path;     /* with SCOPE_PATH */

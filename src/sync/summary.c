@@ -15,6 +15,9 @@
 #include "sync/filter.h"
 #include "sync/state.h"
 
+/* The counter of one kind of difference. */
+#define DIFFERING(bit) (enum counter)(COUNT_DIFFERING + __builtin_ctz(bit))
+
 static const struct summary_key keys[] = {
     {"EstimatedFilesToTransfer", COUNT_PLANNED},
     {"EstimatedBytesToTransfer", COUNT_PLANNED_BYTES},
@@ -30,10 +33,21 @@ static const struct summary_key keys[] = {
     {"FilesVerified", COUNT_VERIFIED},
     {"FoldersVerified", COUNT_VERIFIED_DIRECTORIES},
     {"FilesMismatched", COUNT_MISMATCHED},
+    {"MismatchedContent", DIFFERING(DIFFERS_CONTENT)},
+    {"MismatchedSize", DIFFERING(DIFFERS_SIZE)},
+    {"MismatchedTarget", DIFFERING(DIFFERS_TARGET)},
+    {"MismatchedType", DIFFERING(DIFFERS_TYPE)},
+    {"MismatchedMode", DIFFERING(DIFFERS_MODE)},
+    {"MismatchedOwner", DIFFERING(DIFFERS_OWNER)},
+    {"MismatchedTimes", DIFFERING(DIFFERS_TIMES)},
+    {"MismatchedMissing", DIFFERING(DIFFERS_MISSING)},
+    {"MismatchedExtra", DIFFERING(DIFFERS_EXTRA)},
+    {"FilesChangedMeanwhile", COUNT_CHANGED},
     {"FilesUnchanged", COUNT_UNCHANGED},
     {"FilesLinked", COUNT_LINKED},
     {"FilesBeyondLinkLimit", COUNT_LINK_LIMIT},
     {"FilesSkipped", COUNT_SKIPPED},
+    {"FilesNotOverwritten", COUNT_LEFT},
     {"EntriesFiltered", COUNT_FILTERED},
     {"FilesVanished", COUNT_VANISHED},
     {"EntriesKept", COUNT_KEPT},
@@ -141,6 +155,16 @@ static void put_limits(FILE *f, const struct sync_options *o)
 		  (uint64_t)o->duration_ns / NS_PER_MS);
 }
 
+/* --max-delete as it is written, or null. */
+static void put_max_delete(FILE *f, const struct sync_options *o)
+{
+	if (o->max_delete_unit == LIMIT_NONE)
+		fputs("null", f);
+	else
+		fprintf(f, "\"%" PRIu64 "%s\"", o->max_delete,
+			o->max_delete_unit == LIMIT_PERCENT ? "%" : "");
+}
+
 void summary_print_options(FILE *f, const struct sync_options *o)
 {
 	static const char *const verify[] = {
@@ -150,17 +174,21 @@ void summary_print_options(FILE *f, const struct sync_options *o)
 	};
 
 	fprintf(f,
-		"{\"TransferMode\":\"CHANGED\","
-		"\"OverwriteMode\":\"ALWAYS\","
-		"\"PreserveDeletedFiles\":\"PRESERVE\","
-		"\"VerifyMode\":\"%s\",\"Uid\":\"%s\",\"Gid\":\"%s\","
+		"{\"TransferMode\":\"%s\",\"OverwriteMode\":\"%s\","
+		"\"PreserveDeletedFiles\":\"%s\",\"MaxDelete\":",
+		o->transfer == TRANSFER_ALL ? "ALL" : "CHANGED",
+		o->overwrite == OVERWRITE_NEVER ? "NEVER" : "ALWAYS",
+		o->deleted == DELETED_REMOVE ? "REMOVE" : "PRESERVE");
+	put_max_delete(f, o);
+	fprintf(f,
+		",\"VerifyMode\":\"%s\",\"Uid\":\"%s\",\"Gid\":\"%s\","
 		"\"PosixPermissions\":\"%s\",\"Mtime\":\"%s\","
 		"\"Atime\":\"%s\",\"DryRun\":%s",
 		verify[o->verify], o->no_owner ? "NONE" : "INT_VALUE",
 		o->no_owner ? "NONE" : "INT_VALUE",
 		o->no_mode ? "NONE" : "PRESERVE",
 		o->no_times ? "NONE" : "PRESERVE",
-		o->no_times ? "NONE" : "BEST_EFFORT",
+		o->no_times || o->no_atime ? "NONE" : "BEST_EFFORT",
 		o->dry_run ? "true" : "false");
 	put_filter(f, "Includes", o->filter, FILTER_INCLUDE);
 	put_filter(f, "Excludes", o->filter, FILTER_EXCLUDE);

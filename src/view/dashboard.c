@@ -145,9 +145,12 @@ static void put_lead(const struct page *g)
 			: s->phase == ENGINE_STARTING ? "starting"
 			: s->phase == ENGINE_RETRYING
 			    ? "trying again what failed"
-			: s->phase == ENGINE_ENDING ? "ending"
-			: s->scanned                ? "copying"
-						    : "scanning and copying",
+			: s->phase == ENGINE_PRUNING
+			    ? "removing what only the destination has"
+			: s->phase == ENGINE_COMPARING ? "comparing both trees"
+			: s->phase == ENGINE_ENDING    ? "ending"
+			: s->scanned                   ? "copying"
+						       : "scanning and copying",
 			human_time(s->started_ns, text),
 			s->scanned ? "" : "; of what was seen so far");
 	else if (s->ended)
@@ -329,6 +332,7 @@ static void put_errors(const struct page *g)
 	begin_table(g->f, "errors", heads);
 	for (size_t i = 0; i < p->error_count; i++) {
 		const struct picture_error *e = &p->errors[i];
+		char room[REASON_ROOM];
 
 		fprintf(g->f,
 			"<tr><td class=\"word\">%s</td><td class=\"path "
@@ -336,7 +340,7 @@ static void put_errors(const struct page *g)
 			entry_phase_name(e->phase));
 		put_text(g->f, e->path);
 		fputs("</td><td>", g->f);
-		put_text(g->f, reason_text(e->error, e->phase));
+		put_text(g->f, reason_text(e->error, e->phase, room));
 		fputs("</td></tr>\n", g->f);
 	}
 	end_table(g->f);

@@ -410,8 +410,8 @@ static const char *xattr_error(const struct resolved *r, char *text)
 {
 	const struct manifest_row *row = r->facts.row;
 
-	(void)text;
-	return row && row->error ? reason_text(row->error, row->phase) : NULL;
+	return row && row->error ? reason_text(row->error, row->phase, text)
+				 : NULL;
 }
 
 static const char *xattr_execution(const struct resolved *r, char *text)

@@ -164,10 +164,12 @@ void render_errors(FILE *f, const struct picture *p)
 	for (size_t i = 0; i < p->error_count; i++) {
 		const struct picture_error *e = &p->errors[i];
 		CLEANUP_FREE char *path = escape_name(e->path);
+		char room[REASON_ROOM];
 
 		fprintf(f, "%s\t%s\t%s\t%s\n", entry_phase_name(e->phase),
 			side_name(phase_side(e->phase)),
-			reason_text(e->error, e->phase), path ? path : "?");
+			reason_text(e->error, e->phase, room),
+			path ? path : "?");
 	}
 	if (p->errors_left_out)
 		fprintf(f,

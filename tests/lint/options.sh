@@ -27,7 +27,8 @@ compare()
 
 helped()
 {
-	for arguments in --help 'sync --help' 'check --help' 'status --help' \
+	for arguments in --help 'sync --help' 'verify --help' \
+		'check --help' 'status --help' \
 		'history --help'; do
 		# shellcheck disable=SC2086 # two words
 		"$EFSBRIDGE" $arguments >"$tmp/out" || {

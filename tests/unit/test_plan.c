@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "sync/difference.h"
 #include "sync/plan.h"
 
 #define ALL (ATTR_SET_MODE | ATTR_SET_OWNER | ATTR_SET_MTIME)
@@ -39,6 +40,8 @@ enum record {
 	COPIED,
 	VERIFIED,
 	FAILED,
+	BAD_COPY,  /* failed: it was copied and read back wrong */
+	DIFFERING, /* failed: a comparison found that it differs */
 	SKIPPED,
 	OLD_CTIME,
 	OLD_CHANGE,
@@ -117,6 +120,16 @@ static struct manifest_row record(enum entry_type type, enum record which)
 	case FAILED:
 		row.state = STATE_FAILED;
 		break;
+	case BAD_COPY:
+		row.state = STATE_FAILED;
+		row.phase = PHASE_VERIFY;
+		row.error = -EBADMSG;
+		break;
+	case DIFFERING:
+		row.state = STATE_FAILED;
+		row.phase = PHASE_VERIFY;
+		row.error = difference_error(DIFFERS_CONTENT);
+		break;
 	case SKIPPED:
 		row.state = STATE_SKIPPED;
 		break;
@@ -172,7 +185,8 @@ static uint32_t oracle_differs(const struct question *q)
 	return which[q->destination] & q->options.preserve;
 }
 
-static enum plan_action oracle_action(const struct question *q)
+/* Without the two options that narrow and widen it. */
+static enum plan_action oracle_need(const struct question *q)
 {
 	bool content = q->type == ENTRY_FILE || q->type == ENTRY_SYMLINK;
 	bool holds = q->record == COPIED || q->record == VERIFIED;
@@ -191,18 +205,47 @@ static enum plan_action oracle_action(const struct question *q)
 		return PLAN_COPY;
 	if (q->destination == OTHER_LINKS && differs)
 		return PLAN_COPY;
-	if (content &&
-	    (!holds || q->options.verify_all || (differs & ATTR_SET_MTIME)))
+	if (content && (!holds || (differs & ATTR_SET_MTIME)))
 		return PLAN_COMPARE;
 	return differs ? PLAN_METADATA : PLAN_UNCHANGED;
 }
 
+/* What the destination has stays as it is. */
+static bool oracle_protects(const struct question *q)
+{
+	if (!q->source || q->destination == ABSENT || !q->options.protect ||
+	    q->record == BAD_COPY || oracle_need(q) == PLAN_SKIP)
+		return false;
+	return q->type != ENTRY_DIRECTORY || q->destination == OTHER_TYPE;
+}
+
+static enum plan_action oracle_action(const struct question *q)
+{
+	enum plan_action need = oracle_need(q);
+
+	if (oracle_protects(q)) {
+		bool differs = oracle_differs(q) != 0;
+
+		if (need == PLAN_UNCHANGED)
+			return need;
+		return need == PLAN_COMPARE && !differs ? need : PLAN_LEAVE;
+	}
+	if (q->options.copy_all && q->destination != ABSENT &&
+	    (need == PLAN_UNCHANGED || need == PLAN_METADATA ||
+	     need == PLAN_COMPARE))
+		return PLAN_COPY;
+	return need;
+}
+
 static enum plan_reason oracle_reason(const struct question *q)
 {
-	bool untried = q->record == NO_ROW || q->record == FAILED;
-	bool holds = q->record == COPIED || q->record == VERIFIED;
+	bool untried = q->record == NO_ROW || q->record == FAILED ||
+		       q->record == BAD_COPY || q->record == DIFFERING;
+	enum plan_action need = oracle_need(q);
 
-	switch (oracle_action(q)) {
+	if (oracle_action(q) == PLAN_COPY && need != PLAN_COPY)
+		return REASON_ALL;
+	switch (need) {
 	case PLAN_COPY:
 		return q->destination == ABSENT       ? REASON_NEW
 		       : q->destination == OTHER_TYPE ? REASON_TYPE
@@ -213,8 +256,7 @@ static enum plan_reason oracle_reason(const struct question *q)
 			return REASON_MTIME;
 		return untried                     ? REASON_NOT_RECORDED
 		       : q->record == OTHER_OBJECT ? REASON_DESTINATION
-		       : !holds                    ? REASON_SOURCE
-						   : REASON_VERIFY;
+						   : REASON_SOURCE;
 	case PLAN_METADATA:
 		return REASON_ATTRIBUTES;
 	case PLAN_ENTER:
@@ -237,18 +279,21 @@ static void ask(const struct question *q)
 		       q->record == NO_ROW ? NULL : &row, &q->options);
 	bool replace = q->source && q->destination == OTHER_TYPE &&
 		       oracle_action(q) != PLAN_SKIP;
+	bool protect = oracle_protects(q);
 	bool keeps = p.action == PLAN_METADATA || p.action == PLAN_COMPARE ||
 		     p.action == PLAN_ENTER;
 
 	if (p.action != oracle_action(q) || p.reason != oracle_reason(q) ||
-	    p.replace != replace ||
+	    p.replace != replace || p.protect != protect ||
 	    (keeps && !replace && p.differs != oracle_differs(q)))
 		fail_msg("type %d, source %d, destination %d, record %d, "
-			 "preserve %x, all %d: %s (%s), differs %x, replace %d",
+			 "preserve %x, all %d, protect %d: %s (%s), differs "
+			 "%x, replace %d",
 			 (int)q->type, q->source, (int)q->destination,
 			 (int)q->record, q->options.preserve,
-			 q->options.verify_all, plan_action_name(p.action),
-			 plan_reason_text(p.reason), p.differs, p.replace);
+			 q->options.copy_all, q->options.protect,
+			 plan_action_name(p.action), plan_reason_text(p.reason),
+			 p.differs, p.replace);
 }
 
 static void test_whole_table(void **state)
@@ -268,13 +313,14 @@ static void test_whole_table(void **state)
 			for (int d = 0; d < VARIANTS; d++)
 				for (int r = 0; r < RECORDS; r++)
 					for (size_t m = 0;
-					     m < 2 * ARRAY_SIZE(masks); m++) {
+					     m < 4 * ARRAY_SIZE(masks); m++) {
 						q = (struct question){
 						    types[t],
 						    source > 0,
 						    (enum variant)d,
 						    (enum record)r,
-						    {masks[m / 2], m % 2 > 0}};
+						    {masks[m / 4], m % 2 > 0,
+						     m % 4 > 1}};
 						ask(&q);
 					}
 }
@@ -308,9 +354,6 @@ static void test_trust(void **state)
 	row.has_digest = true;
 	row.destination_fileid = destination.fileid;
 	assert_true(plan_entry(&source, &destination, &row, &options).trusted);
-	options.verify_all = true;
-	assert_false(plan_entry(&source, &destination, &row, &options).trusted);
-	options.verify_all = false;
 	row.destination_fileid++;
 	assert_false(plan_entry(&source, &destination, &row, &options).trusted);
 	row.destination_fileid--;
@@ -351,7 +394,7 @@ static void test_names(void **state)
 	for (int i = PLAN_NOTHING; i <= PLAN_ENTER; i++)
 		assert_string_not_equal(plan_action_name((enum plan_action)i),
 					"?");
-	for (int i = REASON_NONE; i <= REASON_VERIFY; i++)
+	for (int i = REASON_NONE; i <= REASON_ALL; i++)
 		assert_string_not_equal(plan_reason_text((enum plan_reason)i),
 					"?");
 }

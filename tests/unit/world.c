@@ -114,6 +114,7 @@ void world_run(struct world *w, struct world_run *run)
 	    .options = &run->options,
 	    .scope = run->scope,
 	    .path = run->path,
+	    .verify_only = run->verify_only,
 	};
 
 	for (int side = 0; side < SIDES; side++) {
