@@ -65,7 +65,7 @@ static struct picture picture_running(void)
 	    .location = {"/source/" HOSTILE, "host:/destination"},
 	    .mountpoint = "/mnt",
 	    .state_directory = "/state",
-	    .options = &options,
+	    .options = options,
 	    .interval_ns = 900 * NS_PER_S,
 	    .snapshot = {.now_ns = MOMENT,
 			 .state = SNAPSHOT_RUNNING,
@@ -115,7 +115,7 @@ static struct picture picture_idle(void)
 	    .location = {"/a", "/b"},
 	    .mountpoint = "/mnt",
 	    .state_directory = "/state",
-	    .options = &options,
+	    .options = options,
 	    .snapshot = {.now_ns = MOMENT, .eta_ns = -1},
 	};
 }
