@@ -171,7 +171,7 @@ refused() {
 	refused '--exclude=/a|b: column 4: a pattern begins with / ' \
 		'--exclude=/a|b'
 	refused '--include=: column 1: a pattern is missing' --include=
-	refused 'column 5: a backslash goes before *, | or \ only' \
+	refused 'column 4: a backslash goes before *, | or \ only' \
 		'--include=*/x\n'
 	refused 'column 6: paths have no parts . and ..' '--exclude=/a/../b'
 	printf '# fine\n\n/a\n*/b|/c//d\n' >"$list"
