@@ -20,10 +20,10 @@
 #include "base/clock.h"
 #include "base/jsonout.h"
 #include "base/log.h"
-#include "config.h"
+#include "conf.h"
 #include "doctor.h"
 #include "options.h"
-#include "options_config.h"
+#include "options_conf.h"
 #include "pair.h"
 #include "volume/location.h"
 
@@ -41,26 +41,26 @@ static void log_fault(void *user, const char *error)
 
 static enum exit_status check_config(const struct options *o)
 {
-	CLEANUP_FREE char *path = config_locate(o->config_path);
-	struct config *config = NULL;
-	char error[CONFIG_ERROR_SIZE];
-	const struct config_section *s;
+	CLEANUP_FREE char *path = conf_locate(o->config_path);
+	struct conf *config = NULL;
+	char error[CONF_ERROR_SIZE];
+	const struct conf_section *s;
 	unsigned tasks = 0, locations = 0, faults;
-	int r = path ? config_load(path, &config, error) : -ENOMEM;
+	int r = path ? conf_load(path, &config, error) : -ENOMEM;
 
 	if (r < 0) {
 		log_error("%s", path ? error : "out of memory");
 		return EXIT_USAGE;
 	}
-	faults = options_config_check(config, log_fault, NULL);
-	for (size_t i = 0; (s = config_get_section(config, i)); i++) {
-		tasks += s->kind == CONFIG_TASK;
-		locations += s->kind == CONFIG_LOCATION;
+	faults = options_conf_check(config, log_fault, NULL);
+	for (size_t i = 0; (s = conf_get_section(config, i)); i++) {
+		tasks += s->kind == CONF_TASK;
+		locations += s->kind == CONF_LOCATION;
 	}
 	if (faults == 0)
 		printf("%s: %u tasks and %u locations, nothing wrong\n", path,
 		       tasks, locations);
-	config_free(config);
+	conf_free(config);
 	return faults == 0 ? EXIT_DONE : EXIT_USAGE;
 }
 

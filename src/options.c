@@ -10,8 +10,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "config.h"
-#include "options_config.h"
+#include "conf.h"
+#include "options_conf.h"
 #include "sync/settings.h"
 #include "sync/task.h"
 
@@ -220,17 +220,17 @@ static int take_option(int opt, struct options *o)
 static int load_config(struct options *o)
 {
 	CLEANUP_FREE char *path = NULL;
-	char error[CONFIG_ERROR_SIZE];
+	char error[CONF_ERROR_SIZE];
 	int r;
 
 	if (o->config)
 		return 0;
-	path = config_locate(o->config_path);
+	path = conf_locate(o->config_path);
 	if (!path) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
-	r = config_load(path, &o->config, error);
+	r = conf_load(path, &o->config, error);
 	/* A file that nobody has named need not be there. */
 	if (r < 0 && (o->config_path || (r != -ENOENT && r != -EACCES)))
 		log_error("%s", error);
@@ -250,13 +250,13 @@ static int take_named(struct options *o, bool must_be_there)
 {
 	const char *name = o->operand[0];
 	CLEANUP_FREE char *path = NULL;
-	char error[CONFIG_ERROR_SIZE];
+	char error[CONF_ERROR_SIZE];
 	int r = load_config(o);
 
 	if (r < 0 && is_needless(o, r)) {
 		if (!must_be_there)
 			return 0;
-		path = config_locate(NULL);
+		path = conf_locate(NULL);
 		log_error("%s: neither a task, for %s cannot be read (%s), "
 			  "nor two locations",
 			  name, path ? path : "the configuration",
@@ -264,7 +264,7 @@ static int take_named(struct options *o, bool must_be_there)
 	}
 	if (r < 0)
 		return r;
-	r = options_config_take(o, o->config, name, error);
+	r = options_conf_take(o, o->config, name, error);
 	if (r == -ENOENT && !must_be_there)
 		return 0;
 	if (r < 0) {
@@ -280,7 +280,7 @@ static int take_named(struct options *o, bool must_be_there)
 /* A location as it was given, or the name of one. */
 static int take_location(struct options *o, enum side side, const char *word)
 {
-	char error[CONFIG_ERROR_SIZE];
+	char error[CONF_ERROR_SIZE];
 	int r;
 
 	o->location[side] = word;
@@ -289,7 +289,7 @@ static int take_location(struct options *o, enum side side, const char *word)
 	r = load_config(o);
 	if (r < 0)
 		return is_needless(o, r) ? 0 : r;
-	r = options_config_locate(o, o->config, side, word, error);
+	r = options_conf_locate(o, o->config, side, word, error);
 	/* What is missing from the word itself is said when it is parsed. */
 	if (r == 0 || r == -ENOENT)
 		return 0;
@@ -534,7 +534,7 @@ void options_done(struct options *o)
 {
 	for (enum side side = 0; side < SIDES; side++)
 		free(o->location_options[side]);
-	o->config = config_free(o->config);
+	o->config = conf_free(o->config);
 	settings_done(&o->sync);
 }
 

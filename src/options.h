@@ -24,7 +24,7 @@ enum command {
 	COMMAND_HISTORY,
 };
 
-struct config;
+struct conf;
 
 /* Strings point into argv or into the configuration. */
 struct options {
@@ -40,7 +40,7 @@ struct options {
 	char *location_options[SIDES]; /* beside those in the text, or NULL:
 					  see location_parse_with() */
 	const char *config_path;       /* --config */
-	struct config *config;         /* NULL: not needed */
+	struct conf *config;           /* NULL: not needed */
 	const char *state;
 	const char *task;
 	bool no_queue;

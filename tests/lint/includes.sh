@@ -30,7 +30,7 @@ home()
 	case $1 in
 	curl/*) echo 'aws/*' ;;
 	fuse*.h | fuse*/*) echo 'view/* main.c' ;;
-	ini.h) echo config.c ;;
+	ini.h) echo conf.c ;;
 	nfsc/*) echo 'volume/libnfs*' ;;
 	openssl/*) echo 'aws/* nfs/*' ;;
 	sqlite3*.h) echo 'sync/manifest*.[ch] sync/spill.c' ;;

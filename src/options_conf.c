@@ -3,7 +3,7 @@
  * Taking and checking are one: a check takes each task into options that are
  * thrown away, and goes on after a fault where a command ends.
  */
-#include "options_config.h"
+#include "options_conf.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
-#include "config.h"
+#include "conf.h"
 #include "options.h"
 #include "sync/settings.h"
 #include "sync/task.h"
@@ -23,7 +23,7 @@
 /* What is being taken, and who hears of faults. */
 struct taking {
 	struct options *options;
-	const struct config *config;
+	const struct conf *config;
 	void (*fault)(void *user, const char *error);
 	void *user;
 	bool whole; /* all sections are looked at, each location once */
@@ -34,13 +34,13 @@ struct taking {
 __attribute__((format(printf, 4, 5))) static void
 refuse(struct taking *t, int result, unsigned line, const char *format, ...)
 {
-	char why[CONFIG_ERROR_SIZE], error[CONFIG_ERROR_SIZE];
+	char why[CONF_ERROR_SIZE], error[CONF_ERROR_SIZE];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(why, sizeof(why), format, args);
 	va_end(args);
-	config_refuse(t->config, line, error, "%s", why);
+	conf_refuse(t->config, line, error, "%s", why);
 	t->fault(t->user, error);
 	if (t->faults++ == 0)
 		t->result = result;
@@ -48,7 +48,7 @@ refuse(struct taking *t, int result, unsigned line, const char *format, ...)
 
 /* A value of the file, as it can be shown; what it is must be short. */
 static void refuse_value(struct taking *t, int result,
-			 const struct config_entry *e, const char *why)
+			 const struct conf_entry *e, const char *why)
 {
 	CLEANUP_FREE char *shown = escape_name(e->value);
 
@@ -157,15 +157,15 @@ static int set_flag(struct options *o, const struct key *k, const char *value,
 	return -EINVAL;
 }
 
-static void take_key(struct taking *t, const struct config_section *s,
-		     const struct config_entry *e)
+static void take_key(struct taking *t, const struct conf_section *s,
+		     const struct conf_entry *e)
 {
 	const struct key *k = find_key(e->key);
 	CLEANUP_FREE char *all = NULL;
-	char error[CONFIG_ERROR_SIZE / 4] = "";
+	char error[CONF_ERROR_SIZE / 4] = "";
 	int r;
 
-	if (k && k->of_a_task && s->kind == CONFIG_DEFAULTS) {
+	if (k && k->of_a_task && s->kind == CONF_DEFAULTS) {
 		refuse(t, -EINVAL, e->line,
 		       "%s: tasks cannot share it; say it in a [task NAME]",
 		       e->key);
@@ -197,10 +197,10 @@ static bool may_repeat(const char *word)
 }
 
 /* True unless the key stands in the section before, and must not. */
-static bool check_once(struct taking *t, const struct config_section *s,
-		       const struct config_entry *e)
+static bool check_once(struct taking *t, const struct conf_section *s,
+		       const struct conf_entry *e)
 {
-	for (const struct config_entry *before = s->entries; before < e;
+	for (const struct conf_entry *before = s->entries; before < e;
 	     before++) {
 		if (strcmp(before->key, e->key) || may_repeat(e->key))
 			continue;
@@ -215,7 +215,7 @@ static bool check_once(struct taking *t, const struct config_section *s,
 /* --- Locations ------------------------------------------------------------ */
 
 /* Adds "key=value" to what location_parse_with() takes. */
-static int add_option(char **options, const struct config_entry *e)
+static int add_option(char **options, const struct conf_entry *e)
 {
 	CLEANUP_FREE char *escaped = malloc(3 * strlen(e->value) + 1);
 	char *more, *end = escaped;
@@ -237,10 +237,10 @@ static int add_option(char **options, const struct config_entry *e)
 }
 
 /* True if it is a location, else the fault is told. */
-static bool check_text(struct taking *t, const struct config_entry *e,
+static bool check_text(struct taking *t, const struct conf_entry *e,
 		       const char *text, const char *options)
 {
-	char error[CONFIG_ERROR_SIZE / 2];
+	char error[CONF_ERROR_SIZE / 2];
 	struct location *l;
 	int r = location_parse_with(text, options, &l, error, sizeof(error));
 
@@ -253,7 +253,7 @@ static bool check_text(struct taking *t, const struct config_entry *e,
 
 /* One option of a location whose text is good. */
 static bool take_location_option(struct taking *t, const char *text,
-				 const struct config_entry *e, char **options)
+				 const struct conf_entry *e, char **options)
 {
 	CLEANUP_FREE char *alone = NULL;
 
@@ -265,10 +265,10 @@ static bool take_location_option(struct taking *t, const char *text,
 }
 
 /* The text and the options of a [location]; heap. */
-static void take_location(struct taking *t, const struct config_section *s,
+static void take_location(struct taking *t, const struct conf_section *s,
 			  const char **ret_text, char **ret_options)
 {
-	const struct config_entry *text = config_find_entry(s, "location");
+	const struct conf_entry *text = conf_find_entry(s, "location");
 	CLEANUP_FREE char *options = NULL;
 	unsigned before = t->faults;
 
@@ -279,7 +279,7 @@ static void take_location(struct taking *t, const struct config_section *s,
 	else if (!check_text(t, text, text->value, NULL))
 		text = NULL;
 	for (size_t i = 0; i < s->count; i++) {
-		const struct config_entry *e = &s->entries[i];
+		const struct conf_entry *e = &s->entries[i];
 
 		if (check_once(t, s, e) && text && strcmp(e->key, "location"))
 			take_location_option(t, text->value, e, &options);
@@ -294,7 +294,7 @@ static void take_location(struct taking *t, const struct config_section *s,
 }
 
 static void set_location(struct taking *t, enum side side,
-			 const struct config_section *s)
+			 const struct conf_section *s)
 {
 	free(t->options->location_options[side]);
 	t->options->location_options[side] = NULL;
@@ -304,11 +304,11 @@ static void set_location(struct taking *t, enum side side,
 
 /* A location, or the name of one. */
 static void take_side(struct taking *t, enum side side,
-		      const struct config_section *task)
+		      const struct conf_section *task)
 {
 	static const char *const words[SIDES] = {"source", "destination"};
-	const struct config_entry *e = config_find_entry(task, words[side]);
-	const struct config_section *s;
+	const struct conf_entry *e = conf_find_entry(task, words[side]);
+	const struct conf_section *s;
 
 	if (!e) {
 		refuse(t, -EINVAL, task->line,
@@ -317,7 +317,7 @@ static void take_side(struct taking *t, enum side side,
 		       task->name, words[side], words[side]);
 		return;
 	}
-	s = config_find(t->config, CONFIG_LOCATION, e->value);
+	s = conf_find(t->config, CONF_LOCATION, e->value);
 	if (s && t->whole)
 		return;
 	if (s)
@@ -333,21 +333,21 @@ static void take_side(struct taking *t, enum side side,
 
 /* --- Tasks ---------------------------------------------------------------- */
 
-static void take_section(struct taking *t, const struct config_section *s)
+static void take_section(struct taking *t, const struct conf_section *s)
 {
 	for (size_t i = 0; i < s->count; i++) {
-		const struct config_entry *e = &s->entries[i];
+		const struct conf_entry *e = &s->entries[i];
 
 		if (!check_once(t, s, e))
 			continue;
-		if (s->kind == CONFIG_TASK && (!strcmp(e->key, "source") ||
-					       !strcmp(e->key, "destination")))
+		if (s->kind == CONF_TASK && (!strcmp(e->key, "source") ||
+					     !strcmp(e->key, "destination")))
 			continue;
 		take_key(t, s, e);
 	}
 }
 
-static void take_task(struct taking *t, const struct config_section *s)
+static void take_task(struct taking *t, const struct conf_section *s)
 {
 	const struct options *o = t->options;
 
@@ -375,23 +375,22 @@ static void keep_error(void *user, const char *error)
 	char *kept = user;
 
 	if (kept[0] == '\0')
-		snprintf(kept, CONFIG_ERROR_SIZE, "%s", error);
+		snprintf(kept, CONF_ERROR_SIZE, "%s", error);
 }
 
-int options_config_take(struct options *o, const struct config *c,
-			const char *name, char *error)
+int options_conf_take(struct options *o, const struct conf *c, const char *name,
+		      char *error)
 {
-	const struct config_section *defaults =
-	    config_find(c, CONFIG_DEFAULTS, "");
-	const struct config_section *task = config_find(c, CONFIG_TASK, name);
+	const struct conf_section *defaults = conf_find(c, CONF_DEFAULTS, "");
+	const struct conf_section *task = conf_find(c, CONF_TASK, name);
 	struct taking t = {
 	    .options = o, .config = c, .fault = keep_error, .user = error};
 
 	error[0] = '\0';
 	if (!task) {
-		snprintf(error, CONFIG_ERROR_SIZE,
-			 "%.400s: there is no [task %.100s]",
-			 config_get_path(c), name);
+		snprintf(error, CONF_ERROR_SIZE,
+			 "%.400s: there is no [task %.100s]", conf_get_path(c),
+			 name);
 		return -ENOENT;
 	}
 	if (defaults)
@@ -400,18 +399,18 @@ int options_config_take(struct options *o, const struct config *c,
 	return t.result;
 }
 
-int options_config_locate(struct options *o, const struct config *c,
-			  enum side side, const char *name, char *error)
+int options_conf_locate(struct options *o, const struct conf *c, enum side side,
+			const char *name, char *error)
 {
-	const struct config_section *s = config_find(c, CONFIG_LOCATION, name);
+	const struct conf_section *s = conf_find(c, CONF_LOCATION, name);
 	struct taking t = {
 	    .options = o, .config = c, .fault = keep_error, .user = error};
 
 	error[0] = '\0';
 	if (!s) {
-		snprintf(error, CONFIG_ERROR_SIZE,
+		snprintf(error, CONF_ERROR_SIZE,
 			 "%.400s: there is no [location %.100s]",
-			 config_get_path(c), name);
+			 conf_get_path(c), name);
 		return -ENOENT;
 	}
 	set_location(&t, side, s);
@@ -425,9 +424,9 @@ static void say_nothing(void *user, const char *error)
 	(void)error;
 }
 
-static void take_defaults(struct options *o, const struct config *c)
+static void take_defaults(struct options *o, const struct conf *c)
 {
-	const struct config_section *s = config_find(c, CONFIG_DEFAULTS, "");
+	const struct conf_section *s = conf_find(c, CONF_DEFAULTS, "");
 	struct taking t = {.options = o, .config = c, .fault = say_nothing};
 
 	if (s)
@@ -435,8 +434,8 @@ static void take_defaults(struct options *o, const struct config *c)
 }
 
 /* A section, in options of its own. */
-static unsigned check_section(const struct config *c,
-			      const struct config_section *s,
+static unsigned check_section(const struct conf *c,
+			      const struct conf_section *s,
 			      void (*fault)(void *user, const char *error),
 			      void *user)
 {
@@ -449,13 +448,13 @@ static unsigned check_section(const struct config *c,
 
 	options_init(&o);
 	switch (s->kind) {
-	case CONFIG_DEFAULTS:
+	case CONF_DEFAULTS:
 		take_section(&t, s);
 		break;
-	case CONFIG_LOCATION:
+	case CONF_LOCATION:
 		set_location(&t, SOURCE, s);
 		break;
-	case CONFIG_TASK:
+	case CONF_TASK:
 		take_defaults(&o, c);
 		take_task(&t, s);
 		break;
@@ -464,14 +463,14 @@ static unsigned check_section(const struct config *c,
 	return t.faults;
 }
 
-unsigned options_config_check(const struct config *c,
-			      void (*fault)(void *user, const char *error),
-			      void *user)
+unsigned options_conf_check(const struct conf *c,
+			    void (*fault)(void *user, const char *error),
+			    void *user)
 {
-	const struct config_section *s;
+	const struct conf_section *s;
 	unsigned faults = 0;
 
-	for (size_t i = 0; (s = config_get_section(c, i)); i++)
+	for (size_t i = 0; (s = conf_get_section(c, i)); i++)
 		faults += check_section(c, s, fault, user);
 	return faults;
 }

@@ -12,7 +12,7 @@
  *     a longer one is handed over in pieces, each but the first indented: the
  *     handler is called for each and joins them.
  */
-#include "config.h"
+#include "conf.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -37,15 +37,15 @@
 
 #define SPACES " \t\r\n\v\f"
 
-struct config {
+struct conf {
 	char *path;
-	struct config_section *sections;
+	struct conf_section *sections;
 	size_t count;
 };
 
 /* What is being read. */
 struct reader {
-	struct config *config;
+	struct conf *config;
 	FILE *stream;
 	size_t size;   /* bytes so far */
 	unsigned next; /* the number of the line to be read */
@@ -57,22 +57,22 @@ struct reader {
 	char *error;
 };
 
-int config_refuse(const struct config *c, unsigned line, char *error,
-		  const char *format, ...)
+int conf_refuse(const struct conf *c, unsigned line, char *error,
+		const char *format, ...)
 {
-	char why[CONFIG_ERROR_SIZE / 2];
+	char why[CONF_ERROR_SIZE / 2];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(why, sizeof(why), format, args);
 	va_end(args);
-	snprintf(error, CONFIG_ERROR_SIZE, "%.400s:%u: %s", c->path, line, why);
+	snprintf(error, CONF_ERROR_SIZE, "%.400s:%u: %s", c->path, line, why);
 	return -EINVAL;
 }
 
 static bool out_of_memory(struct reader *r)
 {
-	snprintf(r->error, CONFIG_ERROR_SIZE, "%.400s: out of memory",
+	snprintf(r->error, CONF_ERROR_SIZE, "%.400s: out of memory",
 		 r->config->path);
 	r->result = -ENOMEM;
 	return false;
@@ -81,20 +81,19 @@ static bool out_of_memory(struct reader *r)
 /* --- Sections ------------------------------------------------------------- */
 
 static const char *const kind_words[] = {
-    [CONFIG_DEFAULTS] = "defaults",
-    [CONFIG_LOCATION] = "location",
-    [CONFIG_TASK] = "task",
+    [CONF_DEFAULTS] = "defaults",
+    [CONF_LOCATION] = "location",
+    [CONF_TASK] = "task",
 };
 
-static bool add_section(struct reader *r, enum config_kind kind,
-			const char *name)
+static bool add_section(struct reader *r, enum conf_kind kind, const char *name)
 {
-	struct config *c = r->config;
-	const struct config_section *before = config_find(c, kind, name);
-	struct config_section *more;
+	struct conf *c = r->config;
+	const struct conf_section *before = conf_find(c, kind, name);
+	struct conf_section *more;
 
 	if (before) {
-		r->result = config_refuse(
+		r->result = conf_refuse(
 		    c, r->line, r->error,
 		    "[%s%s%s]: this section is in line %u already; put all "
 		    "its keys there",
@@ -105,7 +104,7 @@ static bool add_section(struct reader *r, enum config_kind kind,
 	if (!more)
 		return out_of_memory(r);
 	c->sections = more;
-	more[c->count] = (struct config_section){
+	more[c->count] = (struct conf_section){
 	    .kind = kind, .name = strdup(name), .line = r->line};
 	if (!more[c->count].name)
 		return out_of_memory(r);
@@ -117,7 +116,7 @@ static bool refuse_section(struct reader *r, const char *inside)
 {
 	CLEANUP_FREE char *shown = escape_name(inside);
 
-	r->result = config_refuse(
+	r->result = conf_refuse(
 	    r->config, r->line, r->error,
 	    "[%.200s]: there are [defaults], [location NAME] and [task NAME]; "
 	    "a NAME is made of 1 to %d letters, digits, '.', '_' and '-', the "
@@ -143,10 +142,9 @@ static bool take_section(struct reader *r, char *inside)
 		if (strncmp(inside, kind_words[kind], len) ||
 		    (inside[len] && !strchr(SPACES, inside[len])))
 			continue;
-		if (kind == CONFIG_DEFAULTS ? *name != '\0'
-					    : !task_is_name(name))
+		if (kind == CONF_DEFAULTS ? *name != '\0' : !task_is_name(name))
 			break;
-		return add_section(r, (enum config_kind)kind, name);
+		return add_section(r, (enum conf_kind)kind, name);
 	}
 	return refuse_section(r, inside);
 }
@@ -165,7 +163,7 @@ static char *read_line(struct reader *r)
 	if (len < 0) {
 		if (ferror(r->stream)) {
 			r->result = errno ? -errno : -EIO;
-			snprintf(r->error, CONFIG_ERROR_SIZE, "%.400s: %s",
+			snprintf(r->error, CONF_ERROR_SIZE, "%.400s: %s",
 				 r->config->path, strerror(-r->result));
 		} else if (!feof(r->stream)) {
 			out_of_memory(r);
@@ -175,7 +173,7 @@ static char *read_line(struct reader *r)
 	r->next++;
 	r->size += (size_t)len;
 	if (r->size > FILE_MAX || strlen(line) != (size_t)len) {
-		r->result = config_refuse(
+		r->result = conf_refuse(
 		    r->config, r->next - 1, r->error,
 		    r->size > FILE_MAX
 			? "the file is longer than a configuration can be"
@@ -254,20 +252,20 @@ static bool check_line(struct reader *r, char *line)
 			*close = '\0';
 			return take_section(r, line + 1);
 		}
-		r->result = config_refuse(r->config, r->line, r->error,
-					  "a section is written [task NAME], "
-					  "with nothing behind it");
+		r->result = conf_refuse(r->config, r->line, r->error,
+					"a section is written [task NAME], "
+					"with nothing behind it");
 		return false;
 	}
 	if (!line[key] || key == 0) {
-		r->result = config_refuse(r->config, r->line, r->error,
-					  "neither a [section] nor a key with "
-					  "its value, key = value");
+		r->result = conf_refuse(r->config, r->line, r->error,
+					"neither a [section] nor a key with "
+					"its value, key = value");
 		return false;
 	}
 	if (key > KEY_MAX) {
-		r->result = config_refuse(r->config, r->line, r->error,
-					  "there is no key of that length");
+		r->result = conf_refuse(r->config, r->line, r->error,
+					"there is no key of that length");
 		return false;
 	}
 	return true;
@@ -335,8 +333,8 @@ static char *hand_over(char *buffer, int size, void *user)
 	/* An indent, the end of the line, a NUL. */
 	n = size > 3 ? piece_length(r, (size_t)size - 3) : 0;
 	if (n == 0) {
-		r->result = config_refuse(r->config, r->line, r->error,
-					  "too many spaces in a row");
+		r->result = conf_refuse(r->config, r->line, r->error,
+					"too many spaces in a row");
 		return NULL;
 	}
 	snprintf(buffer, (size_t)size, "%s%.*s\n", r->going_on ? " " : "",
@@ -347,18 +345,18 @@ static char *hand_over(char *buffer, int size, void *user)
 
 /* --- Entries -------------------------------------------------------------- */
 
-static bool add_entry(struct reader *r, struct config_section *s,
-		      const char *key, const char *value)
+static bool add_entry(struct reader *r, struct conf_section *s, const char *key,
+		      const char *value)
 {
-	struct config_entry *more =
+	struct conf_entry *more =
 	    reallocarray(s->entries, s->count + 1, sizeof(*more));
-	struct config_entry *e;
+	struct conf_entry *e;
 
 	if (!more)
 		return out_of_memory(r);
 	s->entries = more;
 	e = &more[s->count];
-	*e = (struct config_entry){strdup(key), strdup(value), r->line};
+	*e = (struct conf_entry){strdup(key), strdup(value), r->line};
 	if (e->key && e->value) {
 		s->count++;
 		return true;
@@ -368,10 +366,10 @@ static bool add_entry(struct reader *r, struct config_section *s,
 	return out_of_memory(r);
 }
 
-static bool lengthen_entry(struct reader *r, struct config_section *s,
+static bool lengthen_entry(struct reader *r, struct conf_section *s,
 			   const char *value)
 {
-	struct config_entry *e = &s->entries[s->count - 1];
+	struct conf_entry *e = &s->entries[s->count - 1];
 	char *both;
 
 	if (asprintf(&both, "%s%s", e->value, value) < 0)
@@ -386,18 +384,18 @@ static int take_key(void *user, const char *section, const char *key,
 		    const char *value)
 {
 	struct reader *r = user;
-	struct config *c = r->config;
-	struct config_section *s;
+	struct conf *c = r->config;
+	struct conf_section *s;
 
 	(void)section;
 	if (r->result < 0)
 		return 1;
 	if (c->count == 0) {
 		r->result =
-		    config_refuse(c, r->line, r->error,
-				  "%s: no section yet; a key stands below "
-				  "[defaults], [location NAME] or [task NAME]",
-				  key);
+		    conf_refuse(c, r->line, r->error,
+				"%s: no section yet; a key stands below "
+				"[defaults], [location NAME] or [task NAME]",
+				key);
 		return 1;
 	}
 	s = &c->sections[c->count - 1];
@@ -410,8 +408,7 @@ static int take_key(void *user, const char *section, const char *key,
 
 /* --- The whole ------------------------------------------------------------ */
 
-int config_read(FILE *stream, const char *path, struct config **ret,
-		char *error)
+int conf_read(FILE *stream, const char *path, struct conf **ret, char *error)
 {
 	struct reader r = {
 	    .config = calloc(1, sizeof(*r.config)),
@@ -422,8 +419,8 @@ int config_read(FILE *stream, const char *path, struct config **ret,
 	int line;
 
 	if (!r.config || !(r.config->path = strdup(path))) {
-		snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
-		config_free(r.config);
+		snprintf(error, CONF_ERROR_SIZE, "out of memory");
+		conf_free(r.config);
 		return -ENOMEM;
 	}
 	line = ini_parse_stream(hand_over, &r, take_key, &r);
@@ -431,11 +428,11 @@ int config_read(FILE *stream, const char *path, struct config **ret,
 	if (r.result == 0 && line != 0) {
 		/* Whatever libinih refuses beyond what is checked above. */
 		r.result = line < 0 ? -ENOMEM : -EINVAL;
-		snprintf(error, CONFIG_ERROR_SIZE, "%.400s: %s", path,
+		snprintf(error, CONF_ERROR_SIZE, "%.400s: %s", path,
 			 line < 0 ? "out of memory" : "not a configuration");
 	}
 	if (r.result < 0)
-		config_free(r.config);
+		conf_free(r.config);
 	else
 		*ret = r.config;
 	return r.result;
@@ -450,19 +447,19 @@ static int check_owner(int fd, const char *path, char *error)
 	if (geteuid() != 0)
 		return 0;
 	if (fstat(fd, &st) < 0) {
-		snprintf(error, CONFIG_ERROR_SIZE, "%.400s: %s", path,
+		snprintf(error, CONF_ERROR_SIZE, "%.400s: %s", path,
 			 strerror(errno));
 		return -errno;
 	}
 	if (st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
 		return 0;
 	if (st.st_uid != 0)
-		snprintf(error, CONFIG_ERROR_SIZE,
+		snprintf(error, CONF_ERROR_SIZE,
 			 "%.400s: it belongs to user %u, who could make root "
 			 "overwrite any file: chown root it",
 			 path, st.st_uid);
 	else
-		snprintf(error, CONFIG_ERROR_SIZE,
+		snprintf(error, CONF_ERROR_SIZE,
 			 "%.400s: others than root may write it (mode %04o) "
 			 "and could make root overwrite any file: chmod "
 			 "go-w it",
@@ -470,7 +467,7 @@ static int check_owner(int fd, const char *path, char *error)
 	return -EPERM;
 }
 
-int config_load(const char *path, struct config **ret, char *error)
+int conf_load(const char *path, struct conf **ret, char *error)
 {
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	FILE *stream;
@@ -478,7 +475,7 @@ int config_load(const char *path, struct config **ret, char *error)
 
 	if (fd < 0) {
 		r = -errno;
-		snprintf(error, CONFIG_ERROR_SIZE, "%.400s: %s", path,
+		snprintf(error, CONF_ERROR_SIZE, "%.400s: %s", path,
 			 strerror(-r));
 		return r;
 	}
@@ -487,16 +484,16 @@ int config_load(const char *path, struct config **ret, char *error)
 		return r;
 	stream = fdopen(fd, "r");
 	if (!stream) {
-		snprintf(error, CONFIG_ERROR_SIZE, "out of memory");
+		snprintf(error, CONF_ERROR_SIZE, "out of memory");
 		return -ENOMEM;
 	}
 	fd = -1;
-	r = config_read(stream, path, ret, error);
+	r = conf_read(stream, path, ret, error);
 	fclose(stream);
 	return r;
 }
 
-static void section_done(struct config_section *s)
+static void section_done(struct conf_section *s)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		free(s->entries[i].key);
@@ -506,7 +503,7 @@ static void section_done(struct config_section *s)
 	free(s->name);
 }
 
-struct config *config_free(struct config *c)
+struct conf *conf_free(struct conf *c)
 {
 	if (!c)
 		return NULL;
@@ -536,7 +533,7 @@ static char *locate_own(void)
 	return r < 0 ? NULL : path;
 }
 
-char *config_locate(const char *given)
+char *conf_locate(const char *given)
 {
 	CLEANUP_FREE char *own = NULL;
 
@@ -549,19 +546,18 @@ char *config_locate(const char *given)
 	return strdup(SYSCONFDIR "/efsbridge.conf");
 }
 
-const char *config_get_path(const struct config *c)
+const char *conf_get_path(const struct conf *c)
 {
 	return c->path;
 }
 
-const struct config_section *config_get_section(const struct config *c,
-						size_t index)
+const struct conf_section *conf_get_section(const struct conf *c, size_t index)
 {
 	return index < c->count ? &c->sections[index] : NULL;
 }
 
-const struct config_section *
-config_find(const struct config *c, enum config_kind kind, const char *name)
+const struct conf_section *conf_find(const struct conf *c, enum conf_kind kind,
+				     const char *name)
 {
 	for (size_t i = 0; i < c->count; i++)
 		if (c->sections[i].kind == kind &&
@@ -570,8 +566,8 @@ config_find(const struct config *c, enum config_kind kind, const char *name)
 	return NULL;
 }
 
-const struct config_entry *
-config_find_entry(const struct config_section *section, const char *key)
+const struct conf_entry *conf_find_entry(const struct conf_section *section,
+					 const char *key)
 {
 	for (size_t i = section->count; i > 0; i--)
 		if (!strcmp(section->entries[i - 1].key, key))
