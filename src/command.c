@@ -61,6 +61,7 @@ struct session {
 	char *task_directory;
 	struct handoff *_Atomic handoff;
 
+	int64_t wait_deadline_ns; /* --max-wait; 0: none */
 	_Atomic bool interrupted;
 	_Atomic bool ended; /* the worker is through */
 	/* The worker's; the main thread's when it has ended. */
@@ -147,6 +148,7 @@ static struct task_options task_options(struct session *s)
 	    .source_dir = local_path(s, SOURCE),
 	    .destination_dir = local_path(s, DESTINATION),
 	    .no_queue = s->options->no_queue,
+	    .deadline_ns = s->wait_deadline_ns,
 	    .ret_mount = &s->mount,
 	    .cancelled = is_interrupted,
 	    .user = s,
@@ -159,6 +161,7 @@ static int make_handoff(struct session *s, const struct task_options *t)
 	struct handoff_setup setup = {
 	    .options = s->options,
 	    .task = s->task_name,
+	    .wait_deadline_ns = s->wait_deadline_ns,
 	    .interrupted = is_interrupted,
 	    .user = s,
 	};
@@ -516,6 +519,8 @@ enum exit_status command_sync(const struct options *o)
 		log_error("out of memory");
 		return EXIT_USAGE;
 	}
+	if (o->max_wait_ns)
+		s.wait_deadline_ns = clock_now_ns() + o->max_wait_ns;
 	meter_start(&s.meter);
 	if (parse_locations(&s) == 0) {
 		if (pthread_create(&worker, NULL, worker_main, &s) == 0) {

@@ -166,7 +166,8 @@ static int take_lock(struct mounting *m, char *error, size_t error_size)
 	bool there;
 	int r;
 
-	m->lock_deadline_ns = clock_now_ns() + LOCK_NS;
+	m->lock_deadline_ns =
+	    clock_now_ns() + (m->options->max_wait_ns ?: LOCK_NS);
 	for (;;) {
 		r = task_open(&t, &m->task, error, error_size);
 		if (r != -EALREADY)

@@ -257,34 +257,66 @@ static bool is_gone(int error)
 	       error == -ESHUTDOWN;
 }
 
-/* --no-queue: 0, or -EBUSY after words when it is run already. */
-static int check_idle(struct handoff *h)
+/* What is shown while another execution is under way is that one. */
+static void publish(struct handoff *h, const struct standing *s)
+{
+	pthread_mutex_lock(&h->lock);
+	h->snapshot = s->snapshot;
+	h->known = true;
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* 1 when nothing is under way, 0 when something is. */
+static int is_idle(struct handoff *h)
 {
 	struct standing s;
-	bool idle;
 	int r = get_standing(h, &s);
 
 	if (r < 0)
 		return r;
-	idle = s.snapshot.state == SNAPSHOT_IDLE;
-	if (!idle)
-		log_error("task %s is run by its mount on %s; run again when "
-			  "it has ended, or let it wait without --no-queue",
-			  h->setup.task, mountpoint(h));
+	publish(h, &s);
+	r = s.snapshot.state == SNAPSHOT_IDLE;
 	standing_done(&s);
-	return idle ? 0 : -EBUSY;
+	return r;
 }
 
-/* 0, -EAGAIN, or -EINVAL and -EBUSY after words. */
+/*
+ * --no-queue and --max-wait: 0, or -EBUSY after words when it is run already.
+ * A daemon cannot be told to forget one run of several, so it is not asked
+ * before it can begin at once.
+ */
+static int check_idle(struct handoff *h)
+{
+	const struct timespec pause = clock_split_ns(POLL_NS);
+	int64_t deadline_ns =
+	    h->setup.options->no_queue ? 0 : h->setup.wait_deadline_ns;
+	int r;
+
+	while ((r = is_idle(h)) == 0) {
+		if (h->setup.interrupted(h->setup.user))
+			return -ECANCELED;
+		if (clock_now_ns() >= deadline_ns)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (r != 0)
+		return r < 0 ? r : 0;
+	log_error("task %s is run by its mount on %s; run again when it has "
+		  "ended, or let it wait without --no-queue and --max-wait",
+		  h->setup.task, mountpoint(h));
+	return -EBUSY;
+}
+
+/* 0, -EAGAIN, -ECANCELED, or -EINVAL and -EBUSY after words. */
 static int ask(struct handoff *h)
 {
 	int r = check_options(h);
 
-	if (r == 0 && h->setup.options->no_queue)
+	if (r == 0 && (h->setup.options->no_queue || h->setup.wait_deadline_ns))
 		r = check_idle(h);
 	if (r == 0)
 		r = command(h, "start\n");
-	if (r == 0 || r == -EINVAL || r == -EBUSY)
+	if (r == 0 || r == -EINVAL || r == -EBUSY || r == -ECANCELED)
 		return r;
 	if (is_gone(r))
 		return -EAGAIN;
@@ -432,15 +464,6 @@ static bool judge(struct handoff *h, const struct standing *s,
 	return false;
 }
 
-/* What is shown while another execution is under way is that one. */
-static void publish(struct handoff *h, const struct standing *s)
-{
-	pthread_mutex_lock(&h->lock);
-	h->snapshot = s->snapshot;
-	h->known = true;
-	pthread_mutex_unlock(&h->lock);
-}
-
 static int follow(struct handoff *h, enum exit_status *ret)
 {
 	const struct timespec pause = clock_split_ns(POLL_NS);
@@ -476,7 +499,9 @@ int handoff_run(struct handoff *h, const struct mountfile *mount,
 	if (r == -EAGAIN)
 		return r;
 	if (r < 0) {
-		*ret = r == -EBUSY ? EXIT_BUSY : EXIT_USAGE;
+		*ret = r == -EBUSY       ? EXIT_BUSY
+		       : r == -ECANCELED ? EXIT_INTERRUPTED
+					 : EXIT_USAGE;
 		return 0;
 	}
 	log_notice("task %s is mounted on %s: the run is done there",

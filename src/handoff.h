@@ -11,6 +11,7 @@
 #define HANDOFF_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "command.h"
 
@@ -22,8 +23,9 @@ struct snapshot;
 /* Borrowed for the life of the handoff. */
 struct handoff_setup {
 	const struct options *options;
-	const char *task;      /* its name */
-	const char *directory; /* its state directory */
+	const char *task;         /* its name */
+	const char *directory;    /* its state directory */
+	int64_t wait_deadline_ns; /* for a run that is under way; 0: none */
 	bool (*interrupted)(void *user);
 	void *user;
 };

@@ -23,6 +23,7 @@ enum {
 	OPT_TASK,
 	OPT_DRY_RUN,
 	OPT_NO_QUEUE,
+	OPT_MAX_WAIT,
 	OPT_QUIET,
 	OPT_JSON,
 	OPT_WATCH,
@@ -39,6 +40,7 @@ static const struct option sync_options[] = {
     {"task", required_argument, NULL, OPT_TASK},
     {"dry-run", no_argument, NULL, OPT_DRY_RUN},
     {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
+    {"max-wait", required_argument, NULL, OPT_MAX_WAIT},
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"json", no_argument, NULL, OPT_JSON},
     {"verbose", no_argument, NULL, 'v'},
@@ -65,6 +67,7 @@ static const struct option mount_options[] = {
     {"state", required_argument, NULL, OPT_STATE},
     {"task", required_argument, NULL, OPT_TASK},
     {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
+    {"max-wait", required_argument, NULL, OPT_MAX_WAIT},
     {"no-sync", no_argument, NULL, OPT_NO_SYNC},
     {"interval", required_argument, NULL, OPT_INTERVAL},
     {"once", no_argument, NULL, OPT_ONCE},
@@ -187,6 +190,12 @@ static int take_option(int opt, struct options *o)
 	case OPT_NO_QUEUE:
 		o->no_queue = true;
 		break;
+	case OPT_MAX_WAIT:
+		if (settings_parse_time(optarg, &o->max_wait_ns) == 0)
+			break;
+		log_error("--max-wait=%s: say a time like 30s, 15m, 2h or 1d",
+			  optarg);
+		return -EINVAL;
 	case OPT_QUIET:
 		o->quiet = true;
 		break;

@@ -44,6 +44,7 @@ struct options {
 	const char *state;
 	const char *task;
 	bool no_queue;
+	int64_t max_wait_ns; /* for another process; 0: for ever */
 	bool quiet;
 	bool json;
 	bool watch;

@@ -69,15 +69,27 @@ static int take_state(struct options *o, const char *value, char *error,
 	return 0;
 }
 
-static int take_interval(struct options *o, const char *value, char *error,
-			 size_t error_size)
+static int take_time(int64_t *ret_ns, const char *value, char *error,
+		     size_t error_size)
 {
-	int r = settings_parse_time(value, &o->interval_ns);
+	int r = settings_parse_time(value, ret_ns);
 
 	if (r < 0)
 		snprintf(error, error_size,
 			 "say a time like 30s, 15m, 2h or 1d");
 	return r;
+}
+
+static int take_interval(struct options *o, const char *value, char *error,
+			 size_t error_size)
+{
+	return take_time(&o->interval_ns, value, error, error_size);
+}
+
+static int take_max_wait(struct options *o, const char *value, char *error,
+			 size_t error_size)
+{
+	return take_time(&o->max_wait_ns, value, error, error_size);
 }
 
 static int take_view(struct options *o, const char *value, char *error,
@@ -99,6 +111,7 @@ static const struct key {
 	bool of_a_task; /* has no place in [defaults] */
 } keys[] = {
     {"interval", .take = take_interval},
+    {"max-wait", .take = take_max_wait},
     {"no-queue", FLAG(no_queue)},
     {"no-sync", FLAG(no_sync)},
     {"once", FLAG(once)},

@@ -51,7 +51,7 @@ _efsbridge()
 		return
 		;;
 	--include | --exclude | --task | --jobs | --interval | --bwlimit | \
-		--iops-limit | --retries | --max-errors | --max-duration)
+		--iops-limit | --retries | --max-errors | --max-duration | --max-wait)
 		return
 		;;
 	esac
@@ -62,9 +62,9 @@ _efsbridge()
 		sync)
 			options+=' --bwlimit --dry-run --exclude --exclude-from
 				--include --include-from --iops-limit --jobs --json
-				--max-duration --max-errors --no-atime --no-mode
-				--no-owner --no-queue --no-times --overwrite --quiet
-				--retries --state --task --transfer-mode --verbose
+				--max-duration --max-errors --max-wait --no-atime
+				--no-mode --no-owner --no-queue --no-times --overwrite
+				--quiet --retries --state --task --transfer-mode --verbose
 				--verify'
 			;;
 		verify)
@@ -81,8 +81,8 @@ _efsbridge()
 		*)
 			options+=' --bwlimit --debug --exclude --exclude-from
 				--foreground --include --include-from --interval
-				--iops-limit --jobs --max-duration --max-errors --no-atime
-				--no-mode --no-owner --no-queue --no-sync --no-times
+				--iops-limit --jobs --max-duration --max-errors
+				--max-wait --no-atime --no-mode --no-owner --no-queue --no-sync --no-times
 				--once --options --overwrite --quiet --retries --state
 				--task --transfer-mode --verbose --verify'
 			;;

@@ -11,8 +11,9 @@
  *
  * The lock is flock() on the file "lock", which holds the id of its owner as
  * text for whoever waits. It is never removed, so all lock one inode; a lock
- * ends with the process, however that ends. A waiting process asks again
- * every POLL_MS, which also bounds how late it sees that it is cancelled.
+ * ends with the process, however that ends. Waiting processes stand in line
+ * (waitline.h); the first of them asks again every POLL_MS, which also bounds
+ * how late it sees that it is cancelled.
  */
 #include "sync/task.h"
 
@@ -31,6 +32,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "sync/mountfile.h"
+#include "sync/waitline.h"
 
 /* How often the lock is asked for: half of what the contract promises. */
 #define POLL_MS 100
@@ -420,36 +422,73 @@ bool task_is_held(const char *directory)
 	       errno == EWOULDBLOCK;
 }
 
+/* The end of one that does not wait any longer, in words. */
+static int give_up(const struct task *t, int r, const char *why, char *error,
+		   size_t error_size)
+{
+	char owner[64];
+
+	describe_owner(t->lock_fd, owner, sizeof(owner));
+	snprintf(error, error_size, "task %s is run by %s%s", t->name, owner,
+		 why);
+	return r;
+}
+
+/* While another process runs the task, or others wait before this one: -EAGAIN
+ * to go on waiting with no words in `error`, else the end. */
+static int keep_waiting(struct task *t, const struct task_options *o,
+			char *error, size_t error_size)
+{
+	if (o->ret_mount && task_is_held(t->directory) &&
+	    mountfile_read(t->directory, o->ret_mount) == 0) {
+		snprintf(error, error_size, "task %s is mounted on %s", t->name,
+			 o->ret_mount->mountpoint);
+		return -EALREADY;
+	}
+	if (o->no_queue)
+		return give_up(t, -EAGAIN,
+			       "; run again when it has ended, or let it wait "
+			       "without --no-queue",
+			       error, error_size);
+	if (o->cancelled && o->cancelled(o->user))
+		return give_up(t, -ECANCELED,
+			       ", and waiting for it was cancelled", error,
+			       error_size);
+	if (o->deadline_ns && clock_now_ns() >= o->deadline_ns)
+		return give_up(t, -EAGAIN,
+			       ", and the time to wait for it (--max-wait) is "
+			       "over",
+			       error, error_size);
+	error[0] = '\0';
+	return -EAGAIN;
+}
+
+/* 0 once locked; -EAGAIN while it is another's turn. Who does not queue has its
+ * turn when nobody does. */
+static int try_turn(struct task *t, const struct task_options *o,
+		    const struct waitline *place)
+{
+	bool turn = o->no_queue ? !waitline_is_there(t->directory)
+				: waitline_is_first(place);
+
+	return turn ? try_lock_settled(t->lock_fd) : -EAGAIN;
+}
+
 /* Takes the lock, or fails as the options say. */
-static int wait_for_lock(struct task *t, const struct task_options *o,
-			 char *error, size_t error_size)
+static int wait_in_line(struct task *t, const struct task_options *o,
+			const struct waitline *place, char *error,
+			size_t error_size)
 {
 	const struct timespec pause = {.tv_nsec = POLL_MS * NS_PER_MS};
 	bool told = false;
 	char owner[64];
 	int r;
 
-	while ((r = try_lock_settled(t->lock_fd)) == -EAGAIN) {
-		if (o->ret_mount &&
-		    mountfile_read(t->directory, o->ret_mount) == 0) {
-			snprintf(error, error_size, "task %s is mounted on %s",
-				 t->name, o->ret_mount->mountpoint);
-			return -EALREADY;
-		}
-		describe_owner(t->lock_fd, owner, sizeof(owner));
-		if (o->no_queue) {
-			snprintf(error, error_size,
-				 "task %s is run by %s; run again when it has "
-				 "ended, or let it wait without --no-queue",
-				 t->name, owner);
+	while ((r = try_turn(t, o, place)) == -EAGAIN) {
+		r = keep_waiting(t, o, error, error_size);
+		if (r != -EAGAIN || error[0])
 			return r;
-		}
-		if (o->cancelled && o->cancelled(o->user)) {
-			snprintf(error, error_size,
-				 "cancelled while task %s was run by %s",
-				 t->name, owner);
-			return -ECANCELED;
-		}
+		describe_owner(t->lock_fd, owner, sizeof(owner));
 		if (!told)
 			log_notice("task %s is run by %s, waiting", t->name,
 				   owner);
@@ -461,6 +500,23 @@ static int wait_for_lock(struct task *t, const struct task_options *o,
 			 "%s/lock: cannot be locked: %s; choose a state "
 			 "directory on another file system with --state",
 			 t->directory, strerror(-r));
+	return r;
+}
+
+static int wait_for_lock(struct task *t, const struct task_options *o,
+			 char *error, size_t error_size)
+{
+	struct waitline place = WAITLINE_NONE;
+	int r;
+
+	/* Without the line all come in as they may. */
+	if (!o->no_queue) {
+		r = waitline_enter(&place, t->directory);
+		if (r < 0)
+			log_debug("queue: %s", strerror(-r));
+	}
+	r = wait_in_line(t, o, &place, error, error_size);
+	waitline_leave(&place);
 	return r;
 }
 

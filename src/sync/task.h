@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The longest name of a task, in bytes. */
 #define TASK_NAME_MAX 64
@@ -40,6 +41,7 @@ struct task_options {
 	struct mountfile *ret_mount;  /* fail with -EALREADY when a daemon that
 					 has it mounted holds the lock, and say
 					 where; NULL: wait for it, too */
+	int64_t deadline_ns; /* when to wait no longer, monotonic; 0: never */
 	/* Asked at least every 200 ms while waiting for the lock; may be
 	 * NULL. True makes task_open() give up. */
 	bool (*cancelled)(void *user);
@@ -49,12 +51,14 @@ struct task_options {
 /*
  * Finds the state directory, makes it (mode 0700, parents too) and locks it.
  * When another process holds the lock, that is logged once and it is waited
- * for. On failure `error` is a sentence for the user:
+ * for, in the order of those who do. On failure `error` is a sentence for the
+ * user:
  *
  *   -EINVAL     the name is not one ([A-Za-z0-9._-], 1 to 64, the first
  *               neither '.' nor '-'), or the state directory would lie inside
  *               a local directory of the task
- *   -EAGAIN     run by another process, and `no_queue`
+ *   -EAGAIN     run by another process, and `no_queue`, or it is past
+ *               `deadline_ns`
  *   -EALREADY   see `ret_mount`
  *   -ECANCELED  `cancelled` said so
  *   others      from the file system

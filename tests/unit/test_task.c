@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,6 +25,7 @@
 #include "base/log.h"
 #include "sync/mountfile.h"
 #include "sync/task.h"
+#include "sync/waitline.h"
 
 #define SOURCE      "nfs://fs-0123.example:2049/"
 #define DESTINATION "nfs://[::1]:2050/a b"
@@ -413,6 +415,107 @@ static void test_wait_cancelled(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 }
 
+/* A deadline that is over, and one that comes while it is waited for. */
+static void test_wait_deadline(void **state)
+{
+	struct fixture *f = *state;
+	int fd, status;
+	pid_t pid = hold_in_child(f, &fd);
+
+	log_set_level(LOG_ERROR);
+	f->options.no_queue = false;
+	f->options.deadline_ns = clock_now_ns();
+	assert_int_equal(open_task(f), -EAGAIN);
+	assert_error_has(f, "--max-wait");
+	f->options.deadline_ns = clock_now_ns() + 300 * NS_PER_MS;
+	assert_int_equal(open_task(f), -EAGAIN);
+	assert_true(clock_now_ns() >= f->options.deadline_ns);
+	/* Who gives up does not keep anybody else. */
+	assert_false(waitline_is_there(f->state));
+	close(fd);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(open_task(f), 0);
+}
+
+/* One of those who wait: says its number when its turn has come. */
+static pid_t wait_in_child(struct fixture *f, int number, int out, int hold)
+{
+	pid_t pid = fork();
+	char byte = (char)('0' + number);
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	close(hold); /* the parent's, to let the holder go */
+	log_set_level(LOG_ERROR);
+	f->options.no_queue = false;
+	if (open_task(f) < 0 || write(out, &byte, 1) != 1)
+		_exit(1);
+	_exit(0);
+}
+
+/* Until so many stand in line. The test itself is not one of them. */
+static void await_line(struct fixture *f, int64_t count)
+{
+	struct waitline last = WAITLINE_NONE;
+
+	do {
+		waitline_leave(&last);
+		sched_yield();
+		assert_int_equal(waitline_enter(&last, f->state), 0);
+	} while (last.place <= count);
+	assert_false(count > 0 && waitline_is_first(&last));
+	waitline_leave(&last);
+}
+
+/* In the order in which they came, past one that was killed. */
+static void test_order(void **state)
+{
+	struct fixture *f = *state;
+	char order[8] = "";
+	int fd, out[2], status;
+	pid_t holder = hold_in_child(f, &fd), waiter[5];
+	size_t n = 0;
+
+	assert_int_equal(pipe(out), 0);
+	assert_false(waitline_is_there(f->state));
+	for (int i = 0; i < 5; i++) {
+		waiter[i] = wait_in_child(f, i, out[1], fd);
+		await_line(f, i + 1);
+	}
+	assert_true(waitline_is_there(f->state));
+	assert_int_equal(kill(waiter[2], SIGKILL), 0);
+	assert_int_equal(waitpid(waiter[2], &status, 0), waiter[2]);
+	close(fd);
+	assert_int_equal(waitpid(holder, &status, 0), holder);
+	for (int i = 0; i < 5; i++) {
+		if (i == 2)
+			continue;
+		assert_int_equal(waitpid(waiter[i], &status, 0), waiter[i]);
+		assert_int_equal(status, 0);
+	}
+	close(out[1]);
+	while (n < sizeof(order) - 1 && read(out[0], &order[n], 1) == 1)
+		n++;
+	assert_string_equal(order, "0134");
+	close(out[0]);
+	assert_false(waitline_is_there(f->state));
+}
+
+/* Who does not queue does not push in either. */
+static void test_no_queue_behind_others(void **state)
+{
+	struct fixture *f = *state;
+	struct waitline other = WAITLINE_NONE;
+
+	assert_int_equal(open_task(f), 0);
+	f->task = task_free(f->task);
+	assert_int_equal(waitline_enter(&other, f->state), 0);
+	assert_int_equal(open_task(f), -EAGAIN);
+	waitline_leave(&other);
+	assert_int_equal(open_task(f), 0);
+}
+
 static void test_two_tasks(void **state)
 {
 	struct fixture *f = *state;
@@ -510,6 +613,9 @@ int main(void)
 	    T(test_locked),
 	    T(test_waits),
 	    T(test_wait_cancelled),
+	    T(test_wait_deadline),
+	    T(test_order),
+	    T(test_no_queue_behind_others),
 	    T(test_two_tasks),
 	    T(test_mounted),
 	    T(test_bad_mountfiles),
