@@ -23,6 +23,7 @@
 
 #include "aws/profile.h"
 #include "aws/provider.h"
+#include "aws/secret.h"
 #include "aws/sts.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -221,6 +222,7 @@ static void refresh(struct credentials *c)
 	c->fetching = true;
 	pthread_mutex_unlock(&c->lock);
 	r = fetch(c, &id, why, sizeof(why));
+	secret_scrub_stack();
 	pthread_mutex_lock(&c->lock);
 	c->fetching = false;
 	c->fetches++;

@@ -26,6 +26,9 @@
 #define HEAP_SIZE  ((size_t)1 << 20)
 #define HEAP_PIECE 32
 
+/* As deep as what is called with a secret goes. */
+#define SCRUB_SIZE ((size_t)32 << 10)
+
 static size_t page_size(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
@@ -148,6 +151,16 @@ void secret_done(struct secret *s)
 {
 	unmap(s->data, s->len, s->size);
 	memset(s, 0, sizeof(*s));
+}
+
+/* No call from here: it would be the next to save registers. */
+__attribute__((noinline)) void secret_scrub_stack(void)
+{
+	uintptr_t below[SCRUB_SIZE / sizeof(uintptr_t)];
+	volatile uintptr_t *p = below;
+
+	for (size_t i = 0; i < ARRAY_SIZE(below); i++)
+		p[i] = 0;
 }
 
 void secret_hide(const char *text)

@@ -50,6 +50,12 @@ void secret_done(struct secret *s);
 #define CLEANUP_SECRET __attribute__((cleanup(secret_done)))
 
 /*
+ * Overwrites what functions that have returned left on the stack: registers
+ * that were saved there while they held a piece of a secret.
+ */
+void secret_scrub_stack(void);
+
+/*
  * Keeps the pages that hold string `text` out of core dumps: for what the
  * kernel put into memory, such as the environment. Best effort.
  */

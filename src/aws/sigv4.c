@@ -329,6 +329,7 @@ int sigv4_sign(const struct sigv4_scope *scope, const char *secret_key,
 	if (r == 0)
 		to_hex(key, ret);
 	OPENSSL_cleanse(key, sizeof(key));
+	secret_scrub_stack();
 	return r;
 }
 

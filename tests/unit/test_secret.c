@@ -12,11 +12,11 @@
 
 #include <cmocka.h>
 
+#include "../tools/dumpable.h"
 #include "aws/identity.h"
 #include "aws/secret.h"
 #include "aws/sigv4.h"
 #include "base/cleanup.h"
-#include "dumpable.h"
 
 #define SIZE 24
 

@@ -4,8 +4,8 @@
  *
  * Thread rule: one thread, while the others leave mappings alone.
  */
-#ifndef TESTS_UNIT_DUMPABLE_H
-#define TESTS_UNIT_DUMPABLE_H
+#ifndef TESTS_TOOLS_DUMPABLE_H
+#define TESTS_TOOLS_DUMPABLE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * awstool - what src/aws does, on the command line, for tests.
+ *
+ *	awstool keys [-d] [-p PROFILE] [-r ROLE] [-R REGION] [-t THREADS] [-w]
+ *		asks for keys and prints "ID SOURCE SECRET-HASH TOKEN-HASH";
+ *		with -t in so many threads at once, and with -w again until
+ *		they are others, which it prints, too; a minute at most;
+ *		with -d, after a signature, the source, and how often secret
+ *		key and token are in memory that a core dump would hold
+ *	awstool region [-p PROFILE] [HOST [WANTED]]
+ */
+#include <err.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "aws/credentials.h"
+#include "aws/region.h"
+#include "aws/secret.h"
+#include "aws/sigv4.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "dumpable.h"
+
+#define THREADS_MAX 64
+#define WAIT_NS     (60 * NS_PER_S)
+
+static struct credentials *credentials;
+static bool show_dumpable;
+
+/* --- keys ----------------------------------------------------------------- */
+
+static void print_hash(const char *text)
+{
+	char hash[SIGV4_HEX_SIZE] = "-";
+
+	if (text && sigv4_hash(text, strlen(text), hash) < 0)
+		errx(1, "no hash");
+	printf(" %s", hash);
+}
+
+static void print_identity(const struct identity *id)
+{
+	flockfile(stdout);
+	printf("%s \"%s\"", id->key_id, id->source);
+	print_hash(id->secret_key);
+	print_hash(id->token);
+	printf("\n");
+	fflush(stdout);
+	funlockfile(stdout);
+}
+
+/* How often the text is in memory that would be dumped. */
+static size_t count_dumpable(const char *text)
+{
+	size_t len = strlen(text);
+	CLEANUP_FREE uint8_t *flipped = malloc(len);
+
+	if (!flipped)
+		errx(1, "out of memory");
+	for (size_t i = 0; i < len; i++)
+		flipped[i] = (uint8_t)~text[i];
+	return dumpable_count(flipped, len);
+}
+
+/* After the keys were used as well. */
+static void print_dumpable(const struct identity *id)
+{
+	static const struct sigv4_scope scope = {"r", "s", 0};
+	const struct sigv4_pair token = {"X-Amz-Security-Token",
+					 id->token ? id->token : ""};
+	const struct sigv4_request request = {
+	    .method = "GET",
+	    .path = "/",
+	    .headers = &token,
+	    .header_count = 1,
+	    .payload_hash = SIGV4_EMPTY_HASH,
+	};
+	CLEANUP_SECRET struct secret authorization = {0};
+
+	if (sigv4_authorize(&request, &scope, id, &authorization) < 0)
+		errx(1, "no signature");
+	printf("%s %zu %zu\n", id->source, count_dumpable(id->secret_key),
+	       id->token ? count_dumpable(id->token) : 0);
+}
+
+static struct identity *get(void)
+{
+	char error[1024] = "no sentence";
+	struct identity *id;
+	int r = credentials_get(credentials, &id, error, sizeof(error));
+
+	if (r < 0)
+		errx(1, "%s (%s)", error, strerrorname_np(-r));
+	return id;
+}
+
+static void *get_and_print(void *arg)
+{
+	CLEANUP_IDENTITY struct identity *id = get();
+
+	if (show_dumpable)
+		print_dumpable(id);
+	else
+		print_identity(id);
+	return arg;
+}
+
+static void in_threads(unsigned count)
+{
+	pthread_t threads[THREADS_MAX];
+
+	for (unsigned i = 0; i < count; i++)
+		if (pthread_create(&threads[i], NULL, get_and_print, NULL) != 0)
+			errx(1, "no thread");
+	for (unsigned i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* Asks again until the keys are others. */
+static void wait_for_others(void)
+{
+	static const struct timespec pause = {.tv_nsec = 20 * NS_PER_MS};
+	int64_t end = clock_now_ns() + WAIT_NS;
+	CLEANUP_IDENTITY struct identity *first = get();
+
+	print_identity(first);
+	while (clock_now_ns() < end) {
+		CLEANUP_IDENTITY struct identity *id = get();
+
+		if (strcmp(id->key_id, first->key_id) != 0) {
+			print_identity(id);
+			return;
+		}
+		nanosleep(&pause, NULL);
+	}
+	errx(1, "the keys stayed the same");
+}
+
+static int keys(int argc, char **argv)
+{
+	struct credentials_options options = {0};
+	unsigned threads = 1;
+	bool others = false;
+	int c;
+
+	while ((c = getopt(argc, argv, "dp:r:R:t:w")) != -1) {
+		if (c == 'd')
+			show_dumpable = true;
+		else if (c == 'p')
+			options.profile = optarg;
+		else if (c == 'r')
+			options.role_arn = optarg;
+		else if (c == 'R')
+			options.region = optarg;
+		else if (c == 't')
+			threads = (unsigned)atoi(optarg);
+		else if (c == 'w')
+			others = true;
+		else
+			return 2;
+	}
+	if (threads > THREADS_MAX)
+		return 2;
+	if (credentials_new(&options, &credentials) < 0)
+		errx(1, "out of memory");
+	if (others)
+		wait_for_others();
+	else
+		in_threads(threads);
+	credentials_free(credentials);
+	return 0;
+}
+
+/* --- region --------------------------------------------------------------- */
+
+static int region(int argc, char **argv)
+{
+	const char *profile = NULL;
+	char found[REGION_SIZE], error[512] = "no sentence";
+	int c, r;
+
+	while ((c = getopt(argc, argv, "p:")) != -1) {
+		if (c != 'p')
+			return 2;
+		profile = optarg;
+	}
+	r = region_find(argc > optind + 1 ? argv[optind + 1] : NULL,
+			argc > optind ? argv[optind] : NULL, profile, found,
+			error, sizeof(error));
+	if (r < 0)
+		errx(1, "%s (%s)", error, strerrorname_np(-r));
+	puts(found);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+    {"keys", keys},
+    {"region", region},
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fputs("usage: awstool keys|region ..\n", stderr);
+	return 2;
+}
