@@ -299,12 +299,8 @@ static void test_many(void **state)
 		/* All numbers once: it has no factor in common with COUNT. */
 		unsigned k = (unsigned)((uint64_t)i * 7919 % COUNT);
 
-		at += sprintf(at,
-			      "top/dir%02u/a-long-name-that-takes-room-%u
-			      ",
-				  k %
-				  DIRS,
-			      k);
+		at += sprintf(at, "top/dir%02u/a-long-name-of-number-%u\n",
+			      k % DIRS, k);
 	}
 	l = load(text);
 	free(text);
