@@ -90,7 +90,7 @@ static const char *cause_of(int error)
 	}
 }
 
-static void explain(char *error, size_t size, const struct addrinfo *address,
+static void explain(char *error, size_t size, const struct address *address,
 		    int r, const char *trouble, const char *why)
 {
 	char text[ENDPOINT_TEXT];
@@ -128,11 +128,11 @@ static int init_shared(struct conn_shared *s, const struct client_options *o,
 			 strerror(-r));
 		return r;
 	}
-	r = endpoint_resolve(&s->endpoint, o->host, o->port, error, error_size);
+	r = endpoint_new(o->host, o->port, &s->endpoint, error, error_size);
 	if (r == 0 && o->tls) {
 		r = tls_new(o->tls, &s->tls, error, error_size);
 		if (r < 0)
-			endpoint_done(&s->endpoint);
+			endpoint_free(s->endpoint);
 	}
 	if (r < 0)
 		clientid_done(&s->clientid);
@@ -151,7 +151,7 @@ static struct conn *add_conn(struct client *c)
 static int open_first(struct client *c, char *error, size_t error_size)
 {
 	struct conn *conn = add_conn(c);
-	const struct addrinfo *address;
+	struct address address;
 	int64_t limit = FIRST_CONNECT_NS;
 	char why[160];
 	int r;
@@ -164,7 +164,7 @@ static int open_first(struct client *c, char *error, size_t error_size)
 		limit = c->shared.deadline_ns;
 	r = conn_open(conn, clock_now_ns() + limit, &address, why, sizeof(why));
 	if (r < 0) {
-		explain(error, error_size, address, r, conn_get_trouble(conn),
+		explain(error, error_size, &address, r, conn_get_trouble(conn),
 			why);
 		return r;
 	}
@@ -274,7 +274,7 @@ struct client *client_free(struct client *c)
 	for (unsigned i = 0; i < c->count; i++)
 		conn_free(c->conns[i]);
 	tls_free(c->shared.tls);
-	endpoint_done(&c->shared.endpoint);
+	endpoint_free(c->shared.endpoint);
 	clientid_done(&c->shared.clientid);
 	free(c);
 	return NULL;

@@ -41,7 +41,7 @@ struct client;
 struct tls_options;
 
 struct client_options {
-	const char *host; /* name or address */
+	const char *host; /* name or address, or several with commas */
 	uint16_t port;
 	unsigned conns;      /* 0: chosen by the round trip, 1 to 4 */
 	unsigned deadline_s; /* 0: the default of 180 s; the first connection

@@ -203,9 +203,9 @@ static int status_to_failure(uint32_t status)
 
 /* Each step returns 0 when done, -EAGAIN to come back later. */
 
-static int exchange_id(struct clientid *c, struct asking *a)
+static int ask_exchange_id(struct clientid *c, struct asking *a,
+			   struct exchange_id *ret)
 {
-	struct exchange_id e;
 	uint32_t status;
 	int r;
 
@@ -217,9 +217,17 @@ static int exchange_id(struct clientid *c, struct asking *a)
 		return -EAGAIN;
 	if (status != NFS4_OK)
 		return status_to_failure(status);
-	r = session_get_exchange_id(&a->in, &e);
+	r = session_get_exchange_id(&a->in, ret);
+	return r < 0 ? note_refusal(a, "EXCHANGE_ID", r) : 0;
+}
+
+static int exchange_id(struct clientid *c, struct asking *a)
+{
+	struct exchange_id e;
+	int r = ask_exchange_id(c, a, &e);
+
 	if (r < 0)
-		return note_refusal(a, "EXCHANGE_ID", r);
+		return r;
 	if (e.confirmed) {
 		/* Nobody else has our owner, so it must be the id we had, and
 		 * then our own sequence is the one that counts. */
@@ -233,6 +241,32 @@ static int exchange_id(struct clientid *c, struct asking *a)
 		atomic_fetch_add(&c->generation, 1);
 	}
 	c->known = true;
+	c->server = e.server;
+	return 0;
+}
+
+/*
+ * Whether the link leads to the server that gave the client id. It is told the
+ * same owner and verifier once more, which changes nothing there, and on
+ * another server leaves a record that nobody confirms.
+ */
+static int find_server(struct clientid *c, struct asking *a)
+{
+	struct exchange_id e;
+	int r;
+
+	if (!c->known)
+		return 0;
+	r = ask_exchange_id(c, a, &e);
+	if (r < 0)
+		return r == -EAGAIN ? -ETIMEDOUT : r;
+	if (digest_equal(&e.server, &c->server))
+		return 0;
+	if (atomic_load(&c->users) > 0) {
+		note_why(a, "EXCHANGE_ID", "the name of another server");
+		return -EXDEV;
+	}
+	c->known = false;
 	return 0;
 }
 
@@ -346,20 +380,35 @@ static int make_session_in_time(struct clientid *c, struct asking *a,
 }
 
 int clientid_make_session(struct clientid *c, struct link *link,
-			  const struct oncrpc_auth *auth, int64_t deadline_ns,
-			  struct session *ret, uint32_t *ret_sequence,
-			  char *why, size_t why_size)
+			  const struct oncrpc_auth *auth, bool several,
+			  int64_t deadline_ns, struct session *ret,
+			  uint32_t *ret_sequence, char *why, size_t why_size)
 {
 	struct asking a;
-	int r;
+	int r = 0;
 
 	asking_init(&a, link, auth, deadline_ns, why, why_size);
 	link_set_limit(link, RECORD_MAX);
 	pthread_mutex_lock(&c->lock);
-	r = make_session_in_time(c, &a, ret, ret_sequence);
+	if (several)
+		r = find_server(c, &a);
+	if (r == 0)
+		r = make_session_in_time(c, &a, ret, ret_sequence);
+	if (r == 0)
+		clientid_return(c);
 	pthread_mutex_unlock(&c->lock);
 	asking_done(&a);
 	return r;
+}
+
+void clientid_leave(struct clientid *c)
+{
+	atomic_fetch_sub(&c->users, 1);
+}
+
+void clientid_return(struct clientid *c)
+{
+	atomic_fetch_add(&c->users, 1);
 }
 
 void clientid_note_flags(struct clientid *c, uint32_t flags)

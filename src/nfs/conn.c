@@ -83,6 +83,8 @@ struct conn {
 	struct link link;
 	struct session session;
 	bool session_ok;
+	bool counted;        /* as a user of the client id */
+	struct address home; /* where the last session was made */
 	int64_t draining_ns; /* draining until then; 0: not draining */
 	struct flight flight;
 
@@ -148,6 +150,8 @@ struct conn *conn_new(struct conn_shared *shared, unsigned number)
 	}
 	TAILQ_INIT(&c->inbox);
 	link_init(&c->link, shared->tls, c->wake_fd, &shared->stop);
+	/* Connections are spread over the hosts. */
+	c->link.address = endpoint_find_host(shared->endpoint, number);
 	flight_init(&c->flight, &c->session, &shared->auth, end_call, c);
 	c->answered_ns = clock_now_ns();
 	return c;
@@ -460,6 +464,19 @@ static void drop_link(struct conn *c)
 	note_failure(c);
 }
 
+/* Whether this connection speaks for its server: as long as one does, the
+ * others stay with that server. */
+static void note_use(struct conn *c)
+{
+	bool used = c->link.stream && c->session_ok;
+
+	if (used && !c->counted)
+		clientid_return(&c->shared->clientid);
+	else if (!used && c->counted)
+		clientid_leave(&c->shared->clientid);
+	c->counted = used;
+}
+
 /* Whoever waits in conn_wait_settled() may go on. */
 static void note_settled(struct conn *c)
 {
@@ -481,15 +498,23 @@ static void set_reply_limit(struct conn *c)
 static int make_session(struct conn *c, int64_t deadline_ns, char *why,
 			size_t why_size)
 {
+	bool several =
+	    endpoint_count(c->shared->endpoint) > 1 ||
+	    (c->home.len > 0 && !address_equal(&c->link.peer, &c->home));
 	uint32_t sequence;
 	int r;
 
 	flight_recall(&c->flight);
 	r = clientid_make_session(&c->shared->clientid, &c->link,
-				  &c->shared->auth, deadline_ns, &c->session,
-				  &sequence, why, why_size);
+				  &c->shared->auth, several, deadline_ns,
+				  &c->session, &sequence, why, why_size);
+	if (r == -EXDEV)
+		c->link.address = atomic_load(&c->shared->home);
 	if (r < 0)
 		return r;
+	c->counted = true;
+	c->home = c->link.peer;
+	atomic_store(&c->shared->home, c->link.address);
 	slots_reset(&c->flight.slots, c->session.slots);
 	c->flight.slots.slot[0].sequence = sequence;
 	set_reply_limit(c);
@@ -506,10 +531,10 @@ static int make_session(struct conn *c, int64_t deadline_ns, char *why,
 	return 0;
 }
 
-int conn_open(struct conn *c, int64_t deadline_ns,
-	      const struct addrinfo **ret_address, char *why, size_t why_size)
+int conn_open(struct conn *c, int64_t deadline_ns, struct address *ret_address,
+	      char *why, size_t why_size)
 {
-	const struct endpoint *e = &c->shared->endpoint;
+	struct endpoint *e = c->shared->endpoint;
 	int r = link_open(&c->link, e, deadline_ns);
 
 	why[0] = '\0';
@@ -545,11 +570,17 @@ static void connect_turn(struct conn *c)
 		sleep_until(c, false, least(until, c->retry_ns));
 		return;
 	}
-	r = link_open(&c->link, &c->shared->endpoint, clock_now_ns() + allowed);
+	r = link_open(&c->link, c->shared->endpoint, clock_now_ns() + allowed);
 	if (r < 0) {
 		note_failure(c);
 		note_settled(c);
-	} else if (c->session_ok) {
+		return;
+	}
+	/* At another address there may be another server, which may have given
+	 * the same id to somebody else's session. */
+	if (!address_equal(&c->link.peer, &c->home))
+		c->session_ok = false;
+	if (c->session_ok) {
 		set_reply_limit(c);
 		flight_resend(&c->flight);
 	}
@@ -704,6 +735,7 @@ static void *run(void *user)
 			work_turn(c);
 		}
 		check_deadline(c);
+		note_use(c);
 	}
 	/* A request that is half sent leaves no way to say anything else. */
 	if (c->flight.outbox.done > 0)

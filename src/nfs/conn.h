@@ -27,8 +27,9 @@ struct tls;
 
 /* What the connections of a client have in common; the client's. */
 struct conn_shared {
-	struct endpoint endpoint;
-	struct tls *tls; /* NULL: not encrypted */
+	struct endpoint *endpoint;
+	_Atomic size_t home; /* the address that led to a session last */
+	struct tls *tls;     /* NULL: not encrypted */
 	struct oncrpc_auth auth;
 	struct clientid clientid;
 	int64_t deadline_ns; /* how long a server may say nothing at all */
@@ -46,8 +47,8 @@ struct conn *conn_free(struct conn *c);
  * can be told. On failure a negative errno, the address it was about in
  * `ret_address` and the server's answer, or "", in `why`.
  */
-int conn_open(struct conn *c, int64_t deadline_ns,
-	      const struct addrinfo **ret_address, char *why, size_t why_size);
+int conn_open(struct conn *c, int64_t deadline_ns, struct address *ret_address,
+	      char *why, size_t why_size);
 
 /* After conn_open() failed: a sentence on what was wrong before there could be
  * a session, or "" when its errno says that. */

@@ -17,7 +17,6 @@
 
 #include "base/blob.h"
 #include "base/clock.h"
-#include "nfs/endpoint.h"
 #include "nfs/oncrpc.h"
 #include "nfs/stream.h"
 
@@ -107,11 +106,12 @@ static void note_trouble(struct link *l, const struct stream *s)
 
 /* A stream may need several steps until it is ready: connecting now, a
  * handshake when there is one. */
-static int connect_one(struct link *l, const struct addrinfo *a,
+static int connect_one(struct link *l, const struct address *a,
 		       int64_t deadline_ns)
 {
 	struct stream *s;
-	int r = stream_connect(a->ai_addr, a->ai_addrlen, l->tls, &s);
+	int r = stream_connect((const struct sockaddr *)&a->bytes, a->len,
+			       l->tls, &s);
 
 	if (r < 0)
 		return r;
@@ -132,29 +132,34 @@ static int connect_one(struct link *l, const struct addrinfo *a,
 		stream_free(s);
 		return r;
 	}
+	l->peer = *a;
 	l->stream = s;
 	return 0;
 }
 
 /* Each address that is left gets its share of the time that is left, so that
  * a first one which never answers leaves some for the others. */
-int link_open(struct link *l, const struct endpoint *e, int64_t deadline_ns)
+int link_open(struct link *l, struct endpoint *e, int64_t deadline_ns)
 {
 	int r = -EHOSTUNREACH;
 
 	l->error[0] = '\0';
-	for (size_t left = e->count; left > 0; left--) {
+	for (size_t left = endpoint_count(e); left > 0; left--) {
+		struct address a = endpoint_get(e, l->address);
 		int64_t now = clock_now_ns();
 		int64_t share = (deadline_ns - now) / (int64_t)left;
 
-		r = connect_one(l, endpoint_get(e, l->address), now + share);
+		r = connect_one(l, &a, now + share);
 		if (r == 0 || r == -ECANCELED)
 			break;
 		if (left > 1)
-			l->address = (l->address + 1) % e->count;
+			l->address++;
 	}
-	if (r < 0)
+	if (r < 0) {
+		if (r != -ECANCELED)
+			endpoint_refresh(e);
 		return r;
+	}
 	r = recmark_init(&l->records, SIZE_MAX);
 	if (r < 0) {
 		l->stream = stream_free(l->stream);

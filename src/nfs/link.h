@@ -17,11 +17,11 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "nfs/endpoint.h"
 #include "nfs/recmark.h"
 #include "nfs/xdr.h"
 
 struct blob;
-struct endpoint;
 struct stream;
 struct tls;
 
@@ -34,6 +34,7 @@ struct link {
 	int wake_fd;             /* borrowed */
 	const atomic_bool *stop; /* borrowed; NULL: nobody stops it */
 	size_t address;          /* of the endpoint: tried first */
+	struct address peer;     /* whom it was connected to last */
 	int64_t moved_ns;        /* when bytes came or went the last time */
 	int64_t rtt_ns;          /* least of link_exchange(), 0: none yet */
 	char error[LINK_ERROR];  /* of the last link_open(), or "" */
@@ -46,7 +47,7 @@ void link_done(struct link *l);
 /* Tries the addresses one after the other until one connects. The errno is
  * that of the last one, whose number is left in l->address; l->error says more
  * where there is more to say. */
-int link_open(struct link *l, const struct endpoint *e, int64_t deadline_ns);
+int link_open(struct link *l, struct endpoint *e, int64_t deadline_ns);
 void link_close(struct link *l);
 
 /* Records longer than this are a protocol error. */

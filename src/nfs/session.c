@@ -76,11 +76,28 @@ void session_put_exchange_id(struct xdr_out *x,
 	xdr_put_u32(x, 0); /* no implementation id */
 }
 
+/* Two texts as one digest, each with its length. */
+static struct digest name_of(const uint8_t *major, size_t major_len,
+			     const uint8_t *scope, size_t scope_len)
+{
+	uint8_t both[2 * (DIGEST_SIZE + sizeof(size_t))];
+	struct digest d = digest_of(major, major_len);
+	uint8_t *p = both;
+
+	p = mempcpy(p, d.bytes, DIGEST_SIZE);
+	p = mempcpy(p, &major_len, sizeof(major_len));
+	d = digest_of(scope, scope_len);
+	p = mempcpy(p, d.bytes, DIGEST_SIZE);
+	mempcpy(p, &scope_len, sizeof(scope_len));
+	return digest_of(both, sizeof(both));
+}
+
 int session_get_exchange_id(struct xdr_in *in, struct exchange_id *ret)
 {
 	struct exchange_id e = {0};
+	const uint8_t *major, *scope;
+	size_t major_len, scope_len;
 	uint32_t flags;
-	size_t len;
 
 	e.clientid = xdr_get_u64(in);
 	e.sequence = xdr_get_u32(in);
@@ -89,11 +106,12 @@ int session_get_exchange_id(struct xdr_in *in, struct exchange_id *ret)
 	if (xdr_get_u32(in) != SP4_NONE)
 		return -EPROTO;
 	xdr_get_u64(in); /* server owner: minor id, */
-	xdr_get_bytes(in, NFS4_OPAQUE_LIMIT, &len); /* major id, */
-	xdr_get_bytes(in, NFS4_OPAQUE_LIMIT, &len); /* and scope */
+	major = xdr_get_bytes(in, NFS4_OPAQUE_LIMIT, &major_len);
+	scope = xdr_get_bytes(in, NFS4_OPAQUE_LIMIT, &scope_len);
 	/* An implementation id may follow: nobody acts on it. */
 	if (in->failed)
 		return -EPROTO;
+	e.server = name_of(major, major_len, scope, scope_len);
 	*ret = e;
 	return 0;
 }

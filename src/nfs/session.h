@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/digest.h"
 #include "nfs/proto.h"
 #include "nfs/xdr.h"
 
@@ -58,8 +59,11 @@ void session_put_exchange_id(struct xdr_out *x,
 
 struct exchange_id {
 	uint64_t clientid;
-	uint32_t sequence; /* for CREATE_SESSION; void when confirmed */
-	bool confirmed;    /* the server knew this client already */
+	uint32_t sequence;    /* for CREATE_SESSION; void when confirmed */
+	bool confirmed;       /* the server knew this client already */
+	struct digest server; /* of what it calls itself: the same for all
+				 addresses of a server (RFC 8881 section
+				 2.10.5) */
 };
 int session_get_exchange_id(struct xdr_in *in, struct exchange_id *ret);
 

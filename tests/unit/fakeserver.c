@@ -147,7 +147,7 @@ static void exchange_id(struct fake *f, struct xdr_out *x, uint32_t xid)
 	xdr_put_u32(x, EXCHGID4_FLAG_USE_NON_PNFS);
 	xdr_put_u32(x, SP4_NONE);
 	xdr_put_u64(x, 0);
-	xdr_put_string(x, "fake");
+	xdr_put_string(x, f->name ? f->name : "fake");
 	xdr_put_string(x, "fake");
 	xdr_put_u32(x, 0);
 }
@@ -352,7 +352,9 @@ static void start_listening(struct fake *f)
 	socklen_t len = sizeof(a);
 	int one = 1;
 
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	a.sin_addr.s_addr = htonl(f->everywhere ? INADDR_ANY
+				  : f->address  ? f->address
+						: INADDR_LOOPBACK);
 	f->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert(f->listener >= 0);
 	setsockopt(f->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));

@@ -50,6 +50,9 @@ struct fake {
 	uint32_t max_cached;   /* bytes of a reply */
 	uint32_t setup_status; /* EXCHANGE_ID answers with it, unless 0 */
 	bool other_program;    /* RPC says PROG_MISMATCH to everything */
+	uint32_t address;      /* it listens there; 0: 127.0.0.1 */
+	bool everywhere;       /* it listens at all addresses */
+	const char *name;      /* of the server; NULL: "fake" */
 
 	/* What happened. */
 	atomic_uint conns, clients, sessions, reclaims, destroyed, requests;
