@@ -282,7 +282,7 @@ static void free_ln(struct volume *volume)
 		ln_conn_stop(v->conns[i]);
 	for (unsigned i = 0; i < v->conn_count; i++)
 		ln_conn_free(v->conns[i]);
-	endpoint_done(&v->endpoint);
+	endpoint_free(v->endpoint);
 	free(v->root);
 	free(v->location);
 	free(v);
@@ -320,7 +320,6 @@ static void set_server(struct ln *v, const struct location *l)
 	gid_t groups[NGROUPS_MAX];
 
 	gethostname(s->machine, sizeof(s->machine) - 1);
-	s->endpoint = &v->endpoint;
 	s->uid = l->uid >= 0 ? (uint32_t)l->uid : geteuid();
 	s->gid = l->gid >= 0 ? (uint32_t)l->gid : getegid();
 	s->deadline_ns =
@@ -391,6 +390,7 @@ static int open_v3(struct ln *v, const struct location *l, char *error,
 	int result;
 
 	result = ln_probe_nfs(&probe, 3, &v->endpoint, &v->rtt_ns);
+	v->server.endpoint = v->endpoint;
 	if (!result)
 		result = ln_probe_mount(&probe, &mounted, &reached);
 	if (result)

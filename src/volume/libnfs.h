@@ -47,7 +47,7 @@ struct ln_work;
 struct ln {
 	struct volume volume;               /* first, see backend.h */
 	const struct ln_verb *const *verbs; /* VOLUME_VERBS of them */
-	struct endpoint endpoint;
+	struct endpoint *endpoint;
 	struct ln_server server;
 	struct ln_conn *conns[LN_CONNS_MAX];
 	unsigned conn_count;

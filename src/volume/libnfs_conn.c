@@ -211,15 +211,18 @@ static void disconnect(struct ln_conn *c)
 /* The connection came to nothing, or ended with answers owed. */
 static void lose(struct ln_conn *c)
 {
+	unsigned count = (unsigned)endpoint_count(c->server->endpoint);
+
 	if (c->state == CONN_CONNECTING)
-		c->address = (c->address + 1) % c->server->endpoint->count;
+		c->address++;
 	disconnect(c);
 	c->failures++;
 	/* Each address once before there is a pause. */
 	c->retry_ns = clock_now_ns();
-	if (c->failures > c->server->endpoint->count)
-		c->retry_ns += backoff_ns(c->failures -
-					  (unsigned)c->server->endpoint->count);
+	if (c->failures > count) {
+		c->retry_ns += backoff_ns(c->failures - count);
+		endpoint_refresh(c->server->endpoint);
+	}
 }
 
 static void connected(struct rpc_context *rpc, int status, void *data,
@@ -260,16 +263,16 @@ static uint32_t first_xid(void)
 
 static void connect_now(struct ln_conn *c)
 {
-	const struct addrinfo *a =
-	    endpoint_get(c->server->endpoint, c->address);
+	struct address a = endpoint_get(c->server->endpoint, c->address);
 	char host[NI_MAXHOST], service[8];
 
 	c->state = CONN_CONNECTING;
 	c->connect_ns = clock_now_ns();
 	c->rpc = rpc_init_context();
 	if (!c->rpc || !set_credential(c) ||
-	    getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof(host), service,
-			sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV)) {
+	    getnameinfo((struct sockaddr *)&a.bytes, a.len, host, sizeof(host),
+			service, sizeof(service),
+			NI_NUMERICHOST | NI_NUMERICSERV)) {
 		lose(c);
 		return;
 	}

@@ -41,7 +41,7 @@ struct rpc_context;
 
 /* What the connections to one server share. */
 struct ln_server {
-	const struct endpoint *endpoint;
+	struct endpoint *endpoint;
 	char machine[64]; /* this host's name, for AUTH_SYS */
 	uint32_t uid;
 	uint32_t gid;

@@ -119,17 +119,18 @@ static void bind_reserved(int fd, const struct sockaddr *to)
 	}
 }
 
-static int dial(const struct addrinfo *a, int64_t deadline, int *ret)
+static int dial(const struct address *address, int64_t deadline, int *ret)
 {
+	const struct sockaddr *a = (const struct sockaddr *)&address->bytes;
 	CLEANUP_CLOSE int fd =
-	    socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	    socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	socklen_t len = sizeof(int);
 	int error = 0;
 
 	if (fd < 0)
 		return -errno;
-	bind_reserved(fd, a->ai_addr);
-	if (connect(fd, a->ai_addr, a->ai_addrlen)) {
+	bind_reserved(fd, a);
+	if (connect(fd, a, address->len)) {
 		if (errno != EINPROGRESS)
 			return -errno;
 		error = wait_for(fd, POLLOUT, deadline);
@@ -238,7 +239,7 @@ static void make_auth(const struct ln_server *s, struct oncrpc_auth *auth)
 /* Calls at the addresses of the location's host, one after the other, until
  * one answers. */
 static int call(struct ln_probe *p, struct exchange *e,
-		const struct endpoint *endpoint)
+		struct endpoint *endpoint)
 {
 	struct oncrpc_auth auth;
 	int64_t limit = p->server->deadline_ns;
@@ -247,13 +248,13 @@ static int call(struct ln_probe *p, struct exchange *e,
 	make_auth(p->server, &auth);
 	if (limit > OPEN_MAX_NS)
 		limit = OPEN_MAX_NS;
-	for (size_t i = 0; i < endpoint->count; i++) {
-		const struct addrinfo *a = endpoint_get(endpoint, i);
+	for (size_t i = 0; i < endpoint_count(endpoint); i++) {
+		struct address a = endpoint_get(endpoint, i);
 		int64_t deadline = clock_now_ns() + limit;
 		CLEANUP_CLOSE int fd = -1;
 
-		endpoint_format(a, e->address);
-		error = dial(a, deadline, &fd);
+		endpoint_format(&a, e->address);
+		error = dial(&a, deadline, &fd);
 		if (!error)
 			error = call_on(fd, e, &auth, deadline);
 		if (!error)
@@ -264,13 +265,13 @@ static int call(struct ln_probe *p, struct exchange *e,
 
 static int call_host(struct ln_probe *p, struct exchange *e)
 {
-	struct endpoint endpoint = {0};
-	int error = endpoint_resolve(&endpoint, p->location->host, e->port,
-				     p->error, p->error_size);
+	struct endpoint *endpoint = NULL;
+	int error = endpoint_new(p->location->host, e->port, &endpoint,
+				 p->error, p->error_size);
 
 	if (!error)
-		error = call(p, e, &endpoint);
-	endpoint_done(&endpoint);
+		error = call(p, e, endpoint);
+	endpoint_free(endpoint);
 	return error;
 }
 
@@ -338,7 +339,7 @@ static uint16_t nfs_port(struct ln_probe *p, uint32_t version)
 }
 
 int ln_probe_nfs(struct ln_probe *p, uint32_t version,
-		 struct endpoint *ret_endpoint, int64_t *ret_rtt_ns)
+		 struct endpoint **ret_endpoint, int64_t *ret_rtt_ns)
 {
 	struct exchange e = {
 	    .port = nfs_port(p, version),
@@ -346,13 +347,13 @@ int ln_probe_nfs(struct ln_probe *p, uint32_t version,
 	    .version = version,
 	    .proc = NFS_NULL,
 	};
-	int error = endpoint_resolve(ret_endpoint, p->location->host, e.port,
-				     p->error, p->error_size);
+	int error = endpoint_new(p->location->host, e.port, ret_endpoint,
+				 p->error, p->error_size);
 
 	if (error)
 		return error;
 	xdr_out_init(&e.args);
-	error = call(p, &e, ret_endpoint);
+	error = call(p, &e, *ret_endpoint);
 	if (error == -EPROTONOSUPPORT)
 		snprintf(p->error, p->error_size,
 			 "%s: the server at %s does not speak NFSv%u; choose "

@@ -36,7 +36,7 @@ struct ln_probe {
  * also on failure) and `ret_rtt_ns` the time of a round trip.
  */
 int ln_probe_nfs(struct ln_probe *p, uint32_t version,
-		 struct endpoint *ret_endpoint, int64_t *ret_rtt_ns);
+		 struct endpoint **ret_endpoint, int64_t *ret_rtt_ns);
 
 /*
  * The root handle of the export that the location's path lies in. Exports are

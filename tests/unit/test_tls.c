@@ -175,6 +175,14 @@ static void serve_tls(struct server *s, int fd)
 			echo(ssl);
 			SSL_shutdown(ssl);
 		}
+	} else {
+		/* With bytes unread the end would be a reset, which takes the
+		 * alert away. */
+		char bytes[512];
+
+		shutdown(fd, SHUT_WR);
+		while (read(fd, bytes, sizeof(bytes)) > 0)
+			;
 	}
 	SSL_free(ssl);
 }
