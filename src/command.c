@@ -21,16 +21,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "handoff.h"
 #include "options.h"
 #include "progress.h"
 #include "standing.h"
+#include "sync/mailbox.h"
 #include "sync/manifest.h"
 #include "sync/meter.h"
 #include "sync/mountfile.h"
 #include "sync/reason.h"
+#include "sync/settings.h"
 #include "sync/snapshot.h"
 #include "sync/summary.h"
 #include "sync/task.h"
@@ -61,6 +64,8 @@ struct session {
 	char *task_directory;
 	struct handoff *_Atomic handoff;
 
+	struct sync_options live; /* the main thread's: with all that was
+				     changed while it ran */
 	int64_t wait_deadline_ns; /* --max-wait; 0: none */
 	_Atomic bool interrupted;
 	_Atomic bool ended; /* the worker is through */
@@ -399,6 +404,48 @@ static bool look(struct session *s, struct snapshot *ret)
 	return true;
 }
 
+/* One line of a letter: "word=value". */
+static void obey(struct session *s, struct engine *e, char *line)
+{
+	char error[ERROR_SIZE];
+	char *value = strchr(line, '=');
+	int r;
+
+	if (!value)
+		return;
+	*value++ = '\0';
+	r = settings_set_live(&s->live, line, value, error, sizeof(error));
+	if (r == 0) {
+		r = engine_adopt(e, &s->live);
+		snprintf(error, sizeof(error), "%s", strerror(-r));
+	}
+	if (r == 0)
+		log_notice("%s=%s from now on", line, value);
+	else
+		log_warning("%s is not changed: %s", line, error);
+}
+
+/* What `efsbridge set` has to say. What is in force is said in the log, and
+ * who has sent it waits for no more than that it was taken. */
+static void look_into_mailbox(struct session *s)
+{
+	struct engine *e = atomic_load(&s->engine);
+	CLEANUP_FREE char *text = NULL;
+	char *rest, *line;
+	int r;
+
+	if (!e)
+		return;
+	r = mailbox_take(task_get_directory(s->task), &text);
+	if (r < 0)
+		log_warning("%s/mailbox: %s", task_get_directory(s->task),
+			    strerror(-r));
+	if (r <= 0)
+		return;
+	for (rest = text; (line = strsep(&rest, "\n"));)
+		obey(s, e, line);
+}
+
 static void watch(struct session *s)
 {
 	struct timespec tick = clock_split_ns(TICK_NS);
@@ -419,6 +466,7 @@ static void watch(struct session *s)
 		else if (!atomic_load(&s->ended) && look(s, &now))
 			sig == SIGUSR1 ? progress_print(s->progress, &now)
 				       : progress_update(s->progress, &now);
+		look_into_mailbox(s);
 		if (clock_now_ns() >= deadline_ns)
 			cut_off(s, &deadline_ns);
 	}
@@ -521,6 +569,7 @@ enum exit_status command_sync(const struct options *o)
 	}
 	if (o->max_wait_ns)
 		s.wait_deadline_ns = clock_now_ns() + o->max_wait_ns;
+	s.live = o->sync;
 	meter_start(&s.meter);
 	if (parse_locations(&s) == 0) {
 		if (pthread_create(&worker, NULL, worker_main, &s) == 0) {

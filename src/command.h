@@ -29,5 +29,6 @@ enum exit_status command_mount(const struct options *o);
 enum exit_status command_check(const struct options *o);
 enum exit_status command_status(const struct options *o);
 enum exit_status command_history(const struct options *o);
+enum exit_status command_set(const struct options *o);
 
 #endif

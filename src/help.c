@@ -13,6 +13,8 @@ static const char program_help[] =
     "DESTINATION]\n"
     "       efsbridge history [options] [TASK | MOUNTPOINT | SOURCE "
     "DESTINATION]\n"
+    "       efsbridge set [options] [TASK | MOUNTPOINT | SOURCE DESTINATION]\n"
+    "                     OPTION=VALUE...\n"
     "       efsbridge --help | --version\n"
     "\n"
     "Shows two NFS file systems as one tree, and copies one to the other "
@@ -24,6 +26,7 @@ static const char program_help[] =
     "  check           will it work: see efsbridge check --help\n"
     "  status          how a task stands: see efsbridge status --help\n"
     "  history         the runs of a task: see efsbridge history --help\n"
+    "  set             changes limits of a run: see efsbridge set --help\n"
     "\n"
     "TASK is the name of a task in the configuration, efsbridge.conf(5).\n"
     "\n"
@@ -214,6 +217,25 @@ static const char history_help[] =
     "Exit status: 0 listed; 2 usage, or no such task. The manual is\n"
     "efsbridge(1).\n";
 
+static const char set_help[] =
+    "Usage: efsbridge set [options] [TASK | MOUNTPOINT | SOURCE DESTINATION]\n"
+    "                     OPTION=VALUE...\n"
+    "\n"
+    "Changes options of a run that is under way, from now until it ends, or "
+    "until\n"
+    "it is unmounted:\n"
+    "  bwlimit=RATE, iops-limit=N, jobs=N\n"
+    "                  with values as sync takes them\n"
+    "\n"
+    "  --config=FILE   the configuration that names the task\n"
+    "  --state=DIR     directory of the task's manifest\n"
+    "  --task=NAME     name of the task\n"
+    "  --help          this text\n"
+    "  --version       the program's version\n"
+    "\n"
+    "Exit status: 0 it is in force; 2 usage, no such task, or nobody runs it;\n"
+    "3 the run does not answer. The manual is efsbridge(1).\n";
+
 static const char *text_of(enum command command)
 {
 	switch (command) {
@@ -227,6 +249,8 @@ static const char *text_of(enum command command)
 		return status_help;
 	case COMMAND_HISTORY:
 		return history_help;
+	case COMMAND_SET:
+		return set_help;
 	default:
 		return program_help;
 	}

@@ -81,6 +81,8 @@ static enum exit_status run_command(const struct options *o)
 		return command_status(o);
 	case COMMAND_HISTORY:
 		return command_history(o);
+	case COMMAND_SET:
+		return command_set(o);
 	default:
 		return EXIT_USAGE;
 	}

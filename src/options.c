@@ -117,6 +117,15 @@ static const struct option history_options[] = {
     {0},
 };
 
+static const struct option set_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"task", required_argument, NULL, OPT_TASK},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
 /* An option of the task; what is said of it must name it as it was written. */
 static int take_setting(int number, struct options *o)
 {
@@ -351,6 +360,33 @@ static int take_target(struct options *o)
 	return -EINVAL;
 }
 
+/* Is it "word=.."? No location is, nor the name of a task; a path may be. */
+static bool is_change(const char *text)
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz-");
+
+	return len > 0 && text[len] == '=';
+}
+
+/* What stands behind the task. */
+static void split_changes(struct options *o)
+{
+	while (o->operand_count > 0 &&
+	       is_change(o->operand[o->operand_count - 1])) {
+		o->operand_count--;
+		o->change_count++;
+	}
+	o->change = o->operand + o->operand_count;
+}
+
+static int take_changes(struct options *o)
+{
+	if (o->change_count > 0)
+		return take_target(o);
+	log_error("say what to change: bwlimit=20M, iops-limit=1000, jobs=8");
+	return -EINVAL;
+}
+
 static int take_mount(struct options *o)
 {
 	unsigned locations = o->named ? 0 : SIDES;
@@ -399,6 +435,7 @@ static const struct command_word {
      take_target},
     {"history", COMMAND_HISTORY, "hV", history_options, false, 1, true,
      take_target},
+    {"set", COMMAND_SET, "hV", set_options, false, 1, true, take_changes},
 };
 
 static const struct command_word mount_word = {
@@ -465,6 +502,8 @@ static int look_ahead(const struct command_word *w, const struct option *all,
 	}
 	o->operand = argv + optind;
 	o->operand_count = (unsigned)(argc - optind);
+	if (w->command == COMMAND_SET)
+		split_changes(o);
 	return 0;
 }
 

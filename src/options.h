@@ -22,6 +22,7 @@ enum command {
 	COMMAND_CHECK,
 	COMMAND_STATUS,
 	COMMAND_HISTORY,
+	COMMAND_SET,
 };
 
 struct conf;
@@ -34,6 +35,8 @@ struct options {
 	bool version;     /* print the version, nothing else */
 	char **operand;   /* what is no option */
 	unsigned operand_count;
+	char **change; /* of set: "word=value", behind the operands */
+	unsigned change_count;
 	bool named; /* the task is one of the configuration, and its name is no
 		       operand any more */
 	const char *location[SIDES];

@@ -78,6 +78,7 @@ _efsbridge()
 			;;
 		status) options+=' --json --state --task --watch' ;;
 		history) options+=' --json --state --task' ;;
+		set) options+=' --state --task' ;;
 		*)
 			options+=' --bwlimit --debug --exclude --exclude-from
 				--foreground --include --include-from --interval
@@ -90,7 +91,7 @@ _efsbridge()
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	elif ((COMP_CWORD == 1)); then
 		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -W 'sync verify check status history' -- "$cur"
+		mapfile -t COMPREPLY < <(compgen -W 'sync verify check status history set' -- "$cur"
 			compgen -d -- "$cur")
 	else
 		# A source or a destination may be a local directory, too.

@@ -31,6 +31,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "sync/mailbox.h"
 #include "sync/mountfile.h"
 #include "sync/waitline.h"
 
@@ -573,6 +574,8 @@ int task_open(const struct task_options *options, struct task **ret,
 	/* Left behind by a daemon that was killed. */
 	if (mountfile_remove(t->directory) < 0)
 		log_debug("mount: cannot be removed");
+	/* For one that has ended before it was taken. */
+	mailbox_clear(t->directory);
 	write_owner(t->lock_fd);
 	*ret = t;
 	return 0;

@@ -29,7 +29,7 @@ helped()
 {
 	for arguments in --help 'sync --help' 'verify --help' \
 		'check --help' 'status --help' \
-		'history --help'; do
+		'history --help' 'set --help'; do
 		# shellcheck disable=SC2086 # two words
 		"$EFSBRIDGE" $arguments >"$tmp/out" || {
 			echo "efsbridge $arguments ended with $?"
