@@ -292,6 +292,7 @@ static void cancel(struct volume *volume)
 {
 	struct ln *v = (struct ln *)volume;
 
+	atomic_store(&v->cancelled, true);
 	for (unsigned i = 0; i < v->conn_count; i++)
 		ln_conn_stop(v->conns[i]);
 }
@@ -374,6 +375,9 @@ static void fill_info(struct ln *v)
 	info->rtt_ns = v->rtt_ns;
 	info->depth = calls > CALLS_MIN ? calls : CALLS_MIN;
 	info->whole_items = WHOLE_ITEMS;
+	info->protocol = "NFSv3";
+	info->keeps_open = false; /* NFSv3 opens nothing */
+	info->short_times = true;
 }
 
 static int open_v3(struct ln *v, const struct location *l, char *error,

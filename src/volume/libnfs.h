@@ -5,6 +5,7 @@
  *
  *   libnfs.c          opening, dispatch, cancel, facts
  *   libnfs_conn       one connection: context, thread, requests, resending
+ *   libnfs_exchange   one RPC by itself, without libnfs
  *   libnfs_probe      before libnfs comes in: ports, the version, MNT
  *   libnfs_path.c     from the root handle to the volume's
  *   libnfs_shim.h     the versions of libnfs
@@ -64,6 +65,7 @@ struct ln {
 	size_t write_max;
 	uint64_t file_max; /* bytes of a file */
 	atomic_bool no_readdirplus;
+	atomic_bool cancelled; /* for what no connection is asked for */
 };
 
 /* The head of every work. */

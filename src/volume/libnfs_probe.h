@@ -5,10 +5,8 @@
  * version of NFS that the location wants, and the root handle of the export
  * (MNT, RFC 1813 appendix I).
  *
- * These few calls are made without libnfs, because its decoder of the answer
- * to MNT trusts the length of an array, and because only so what goes wrong
- * can be told in words. They come from a port below 1024 when this process may
- * have one, which servers mostly ask for.
+ * These calls are made without libnfs (libnfs_exchange.h), so that what goes
+ * wrong can be told in words.
  *
  * Thread rule: blocks its caller, up to the deadline of opening.
  */

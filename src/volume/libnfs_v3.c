@@ -245,6 +245,11 @@ int v3_get_attr(const struct fattr3 *from, struct attr *ret)
 	return 0;
 }
 
+bool v3_is_gone(const struct attr *attr)
+{
+	return attr->type == ENTRY_FILE && attr->nlink == 0;
+}
+
 int v3_get_post(const struct post_op_attr *from, struct attr *ret)
 {
 	return from->attributes_follow &&
@@ -288,9 +293,12 @@ int v3_get_lookup(const struct LOOKUP3res *res, struct handle **slot,
 
 int v3_get_getattr(const struct GETATTR3res *res, struct attr *ret)
 {
-	if (res->status)
-		return v3_error((int)res->status);
-	return v3_get_attr(&res->GETATTR3res_u.resok.obj_attributes, ret);
+	int error = v3_error((int)res->status);
+
+	if (!error)
+		error =
+		    v3_get_attr(&res->GETATTR3res_u.resok.obj_attributes, ret);
+	return !error && v3_is_gone(ret) ? -ESTALE : error;
 }
 
 /* --- Calls ---------------------------------------------------------------- */

@@ -7,6 +7,7 @@
  *   libnfs_v3_names.c  lookup, getattr, readlink, remove, rename, statfs
  *   libnfs_v3_make.c   directories, symlinks, FIFOs, sockets, hard links;
  *                      attributes
+ *   libnfs_v3_symlink.c  symlinks whose target is too long for libnfs
  *   libnfs_v3_read.c   small files read whole, ranges of large ones
  *   libnfs_v3_write.c  small files written whole
  *   libnfs_v3_file.c   large files: open, write, commit, close
@@ -56,6 +57,10 @@ int v3_get_attr(const struct fattr3 *from, struct attr *ret);
 /* The same of an optional one: 1 when it is there and in order, else 0. */
 int v3_get_post(const struct post_op_attr *from, struct attr *ret);
 
+/* A file whose last name is gone, which the server happens to have open and
+ * therefore still answers for. */
+bool v3_is_gone(const struct attr *attr);
+
 /* A copy of the server's handle replaces the one in `*slot`. -EPROTO for one
  * that no server may give, -ENOMEM. */
 int v3_get_handle(const struct nfs_fh3 *from, struct handle **slot);
@@ -76,6 +81,15 @@ struct sattr3 v3_mode(uint32_t mode);
 unsigned v3_setattr_count(const struct attr_set *set);
 struct sattr3 v3_setattr_part(const struct attr_set *set, unsigned i);
 int v3_setattr_check(const struct attr_set *set);
+
+/*
+ * SYMLINK of any length, on a thread and a connection of its own, which calls
+ * done() when it is over: `again` says that it was sent more than once. What
+ * is given stays the caller's and lasts until then.
+ */
+void v3_symlink_long(struct ln_work *work, const struct handle *dir,
+		     const char *name, const char *target,
+		     void (*done)(struct ln_work *work, int error, bool again));
 
 /* Calls that more than one verb makes. */
 bool v3_send_lookup(struct ln_work *work, struct rpc_context *rpc,

@@ -4,10 +4,11 @@
  * and CLOSE sends nothing. So a file whose last name is gone may be gone with
  * it, though it was opened for reading.
  *
- *	open to read	GETATTR
- *	open to write	LOOKUP --> GETATTR
- *	create		CREATE --> LOOKUP, if no handle came --> SETATTR -->
- *GETATTR
+ *	open to read	GETATTR, ACCESS
+ *	open to write	LOOKUP, GETATTR, ACCESS
+ *	create		CREATE, LOOKUP if no handle came, SETATTR, GETATTR
+ *
+ * ACCESS says at once what each READ or WRITE would be refused.
  *
  * A new file is created exclusively, with a verifier: a server that gets the
  * call once more answers as the first time. What it keeps the verifier in
@@ -42,14 +43,16 @@ enum open_stage {
 	OPEN_LOOKUP,
 	OPEN_SETATTR,
 	OPEN_GETATTR,
+	OPEN_ACCESS,
 };
 
 struct open_work {
 	struct ln_work head;
 	struct handle *handle;
 	char verifier[NFS3_CREATEVERFSIZE];
-	bool guarded; /* the server knows no exclusive CREATE */
-	bool doubted; /* the file may be another's: it must be empty */
+	bool guarded;    /* the server knows no exclusive CREATE */
+	bool doubted;    /* the file may be another's: it must be empty */
+	uint32_t access; /* to ask for; 0: nothing */
 };
 
 static void make_verifier(char *verifier)
@@ -72,12 +75,14 @@ static int open_init(struct ln_work *head, unsigned parts, size_t items)
 	item->ret_file = NULL;
 	item->ret_handle = NULL;
 	if (item->handle) {
+		work->access = ACCESS3_READ;
 		head->stage = OPEN_GETATTR;
 		work->handle = handle_dup(item->handle);
 		return work->handle ? 0 : -ENOMEM;
 	}
 	error = volume_check_name(item->name);
 	head->stage = item->create ? OPEN_CREATE : OPEN_LOOKUP;
+	work->access = item->create ? 0 : ACCESS3_MODIFY;
 	make_verifier(work->verifier);
 	return error;
 }
@@ -105,6 +110,7 @@ static bool open_send(struct ln_work *head, struct rpc_context *rpc)
 	struct open_work *work = (struct open_work *)head;
 	const struct volume_open *item = head->item;
 	struct sattr3 set = v3_mode(NEW_MODE);
+	struct ACCESS3args access = {.access = work->access};
 
 	switch ((enum open_stage)head->stage) {
 	case OPEN_CREATE:
@@ -117,6 +123,9 @@ static bool open_send(struct ln_work *head, struct rpc_context *rpc)
 		return v3_send_setattr(head, rpc, work->handle, set);
 	case OPEN_GETATTR:
 		return v3_send_getattr(head, rpc, work->handle);
+	case OPEN_ACCESS:
+		access.object = v3_fh(work->handle);
+		return SHIM_CALL3(access, rpc, ln_answered, &access, head);
 	}
 	return false;
 }
@@ -159,17 +168,12 @@ static int get_lookup(struct open_work *work, const struct LOOKUP3res *res)
 	return LN_NEXT;
 }
 
-static int get_getattr(struct open_work *work, const struct GETATTR3res *res)
+/* The file is open. */
+static int give_file(struct open_work *work)
 {
 	struct volume_open *item = work->head.item;
 	struct volume_file *file;
-	int error = v3_get_getattr(res, &item->ret_attr);
 
-	if (error)
-		return error;
-	if (item->ret_attr.type != ENTRY_FILE)
-		return item->ret_attr.type == ENTRY_DIRECTORY ? -EISDIR
-							      : -EINVAL;
 	file = calloc(1, sizeof(*file));
 	if (!file)
 		return -ENOMEM;
@@ -182,6 +186,30 @@ static int get_getattr(struct open_work *work, const struct GETATTR3res *res)
 	item->ret_handle = work->handle;
 	work->handle = NULL;
 	return 0;
+}
+
+static int get_getattr(struct open_work *work, const struct GETATTR3res *res)
+{
+	struct volume_open *item = work->head.item;
+	int error = v3_get_getattr(res, &item->ret_attr);
+
+	if (error)
+		return error;
+	if (item->ret_attr.type != ENTRY_FILE)
+		return item->ret_attr.type == ENTRY_DIRECTORY ? -EISDIR
+							      : -EINVAL;
+	if (!work->access)
+		return give_file(work);
+	work->head.stage = OPEN_ACCESS;
+	return LN_NEXT;
+}
+
+static int get_access(struct open_work *work, const struct ACCESS3res *res)
+{
+	if (res->status)
+		return v3_error((int)res->status);
+	return res->ACCESS3res_u.resok.access & work->access ? give_file(work)
+							     : -EACCES;
 }
 
 static int open_reply(struct ln_work *head, void *data)
@@ -199,9 +227,11 @@ static int open_reply(struct ln_work *head, void *data)
 		head->stage = OPEN_GETATTR;
 		return error ? error : LN_NEXT;
 	case OPEN_GETATTR:
+		return get_getattr(work, data);
+	case OPEN_ACCESS:
 		break;
 	}
-	return get_getattr(work, data);
+	return get_access(work, data);
 }
 
 static void open_done(struct ln_work *head)
@@ -361,7 +391,7 @@ static int close_init(struct ln_work *head, unsigned parts, size_t items)
 	(void)items;
 	file_free(item->file);
 	item->file = NULL;
-	return LN_DONE;
+	return atomic_load(&head->v->cancelled) ? -ECANCELED : LN_DONE;
 }
 
 const struct ln_verb v3_close_verb = {

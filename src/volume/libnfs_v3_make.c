@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * MAKE:	MAKE	MKDIR, SYMLINK or MKNOD, under the first name
+ * MAKE:	LONG	a target too long for libnfs: LOOKUP, to see that the
+ *name is free, then the call by v3_symlink_long(), then FIND
+ *		MAKE	else MKDIR, SYMLINK or MKNOD, under the first name
  *		FIND	LOOKUP, if the server did not give its handle
  *		SET ..	SETATTR: owner, mode, times
  *		RENAME	if the first name is a temporary one
@@ -15,7 +17,8 @@
  * object. A REMOVE is the last thing, whatever it answers.
  *
  * SETATTR of an object of unknown type: a mode that is refused is left out
- * when the object turns out to be a symlink, which has none of its own.
+ * when the object turns out to be a symlink, which has none of its own, and a
+ * size that is refused has its reason in the type.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,14 +26,18 @@
 
 #include "volume/libnfs_v3.h"
 
-/* Bytes that libnfs has for the arguments of a call, header and credential
- * and all the rest of a SYMLINK left out. */
-#define TARGET_MAX 3072
+/* Bytes that libnfs has for a target: 4 KiB without header, credential and all
+ * the rest of a SYMLINK. */
+#define TARGET_SHORT 3072
+
+/* No server takes more, and a request had better have an end. */
+#define TARGET_MAX 65535
 
 /* --- MAKE ----------------------------------------------------------------- */
 
 enum make_stage {
 	MAKE_MAKE,
+	MAKE_LONG,
 	MAKE_FIND,
 	MAKE_SET,
 	MAKE_RENAME,
@@ -92,8 +99,11 @@ static int make_init(struct ln_work *head, unsigned parts, size_t items)
 	if (!error)
 		error = v3_setattr_check(&item->set);
 	work->set = item->set;
-	if (item->type == ENTRY_SYMLINK)
+	if (item->type == ENTRY_SYMLINK && !error) {
 		work->set.which &= ~ATTR_SET_MODE;
+		if (strlen(item->target) > TARGET_SHORT)
+			head->stage = MAKE_LONG;
+	}
 	return error;
 }
 
@@ -136,6 +146,7 @@ static bool make_send(struct ln_work *head, struct rpc_context *rpc)
 	switch ((enum make_stage)head->stage) {
 	case MAKE_MAKE:
 		return send_make(head, rpc);
+	case MAKE_LONG:
 	case MAKE_FIND:
 		return v3_send_lookup(head, rpc, item->dir, first_name(item));
 	case MAKE_SET:
@@ -196,6 +207,32 @@ static int get_make(struct make_work *work, const struct MKDIR3res *res)
 	return LN_NEXT;
 }
 
+/* The long symlink is there, or not. */
+static void long_made(struct ln_work *head, int error, bool again)
+{
+	struct make_work *work = (struct make_work *)head;
+
+	if (error == -EEXIST && again)
+		work->doubted = true;
+	else if (error) {
+		ln_work_end(head, error);
+		return;
+	}
+	head->stage = MAKE_FIND;
+	ln_conn_submit(head->request.conn, &head->request);
+}
+
+static int begin_long(struct make_work *work, int error)
+{
+	const struct volume_make *item = work->head.item;
+
+	if (error != -ENOENT)
+		return error ? error : -EEXIST;
+	v3_symlink_long(&work->head, item->dir, first_name(item), item->target,
+			long_made);
+	return LN_WAIT;
+}
+
 static int get_find(struct make_work *work, const struct LOOKUP3res *res)
 {
 	const struct volume_make *item = work->head.item;
@@ -245,6 +282,8 @@ static int make_reply(struct ln_work *head, void *data)
 	switch ((enum make_stage)head->stage) {
 	case MAKE_MAKE:
 		return get_make(work, data);
+	case MAKE_LONG:
+		return begin_long(work, v3_get_status(data));
 	case MAKE_FIND:
 		return get_find(work, data);
 	case MAKE_SET:
@@ -287,12 +326,13 @@ enum link_stage {
 	LINK_RENAME,
 	LINK_CHECK_RENAME,
 	LINK_GETATTR,
+	LINK_LOOK,   /* what is it, that it is refused? */
 	LINK_REMOVE, /* after a failure */
 };
 
 struct link_work {
 	struct ln_work head;
-	int failure; /* the result after LINK_REMOVE */
+	int failure; /* the result after LINK_LOOK or LINK_REMOVE */
 };
 
 static const char *first_link(const struct volume_link *item)
@@ -328,6 +368,7 @@ static bool link_send(struct ln_work *head, struct rpc_context *rpc)
 				      item->dir, item->name);
 	case LINK_CHECK_RENAME:
 		return v3_send_lookup(head, rpc, item->dir, item->name);
+	case LINK_LOOK:
 	case LINK_GETATTR:
 		return v3_send_getattr(head, rpc, item->handle);
 	case LINK_REMOVE:
@@ -351,7 +392,22 @@ static int get_link(struct link_work *work, int error)
 		work->head.stage = LINK_CHECK_LINK;
 		return LN_NEXT;
 	}
+	if (error == -EOPNOTSUPP || error == -EINVAL || error == -EIO) {
+		work->failure = error;
+		work->head.stage = LINK_LOOK;
+		return LN_NEXT;
+	}
 	return error ? error : link_made(work);
+}
+
+/* Servers have many words for not linking a directory. */
+static int link_look(const struct link_work *work,
+		     const struct GETATTR3res *res)
+{
+	struct attr attr;
+	int error = v3_get_getattr(res, &attr);
+
+	return !error && attr.type == ENTRY_DIRECTORY ? -EISDIR : work->failure;
 }
 
 /* Whether a name leads to the object: by handle, which a server that has
@@ -400,6 +456,8 @@ static int link_reply(struct ln_work *head, void *data)
 		error = check_same(work, data, -ENOENT);
 		head->stage = LINK_GETATTR;
 		return error ? error : LN_NEXT;
+	case LINK_LOOK:
+		return link_look(work, data);
 	case LINK_GETATTR:
 		return v3_get_getattr(data, &item->ret_attr);
 	case LINK_REMOVE:
@@ -417,7 +475,7 @@ const struct ln_verb v3_link_verb = {
 
 enum setattr_stage {
 	SETATTR_SET,
-	SETATTR_LOOK, /* is it a symlink, that its mode is refused? */
+	SETATTR_LOOK, /* what is it, that its mode or size is refused? */
 	SETATTR_GETATTR,
 };
 
@@ -425,7 +483,7 @@ struct setattr_work {
 	struct ln_work head;
 	struct attr_set set;
 	unsigned setattr; /* the next SETATTR */
-	int refusal;      /* of a mode */
+	int refusal;      /* of a mode or size */
 };
 
 static int setattr_init(struct ln_work *head, unsigned parts, size_t items)
@@ -465,7 +523,11 @@ static int setattr_look(struct setattr_work *work, const void *data)
 	struct attr attr;
 	int error = v3_get_getattr(data, &attr);
 
-	if (error || attr.type != ENTRY_SYMLINK)
+	if (error)
+		return work->refusal;
+	if (work->set.which & ATTR_SET_SIZE && attr.type != ENTRY_FILE)
+		return attr.type == ENTRY_DIRECTORY ? -EISDIR : -EINVAL;
+	if (!(work->set.which & ATTR_SET_MODE) || attr.type != ENTRY_SYMLINK)
 		return work->refusal;
 	work->set.which &= ~ATTR_SET_MODE;
 	work->setattr = 0;
@@ -483,7 +545,8 @@ static int setattr_reply(struct ln_work *head, void *data)
 	if (head->stage == SETATTR_LOOK)
 		return setattr_look(work, data);
 	error = v3_get_status(data);
-	if (error && error != -ESTALE && work->set.which & ATTR_SET_MODE) {
+	if (error && error != -ESTALE &&
+	    work->set.which & (ATTR_SET_MODE | ATTR_SET_SIZE)) {
 		work->refusal = error;
 		head->stage = SETATTR_LOOK;
 		return LN_NEXT;

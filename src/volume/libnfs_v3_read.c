@@ -268,11 +268,18 @@ static bool read_send(struct ln_work *head, struct rpc_context *rpc)
 static int read_reply(struct ln_work *head, void *data)
 {
 	struct read_work *work = (struct read_work *)head;
+	const struct volume_read *item = head->item;
+	const struct READ3res *res = data;
 	struct span *s = &work->span;
-	int error = span_add(s, data);
+	int error = span_add(s, res);
+	struct attr attr;
 
 	if (error)
 		return error;
+	if (!item->file &&
+	    v3_get_post(&res->READ3res_u.resok.file_attributes, &attr) &&
+	    v3_is_gone(&attr))
+		return -ESTALE;
 	return s->eof || s->got == s->want ? 0 : LN_NEXT;
 }
 

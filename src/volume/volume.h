@@ -327,6 +327,8 @@ struct volume_info {
 	unsigned depth;       /* calls worth having in flight at once */
 	unsigned whole_items; /* small files worth having in one call */
 	bool keeps_open;      /* files opened to be read outlive their names */
+	bool short_times;     /* times before 1970 and after 2106 cannot be
+				 set: -EINVAL */
 };
 
 /*

@@ -136,6 +136,13 @@ int fixture_end(void **state)
 	return do_remove(root, fixture.dir_name, true);
 }
 
+int64_t early_time(int64_t ns)
+{
+	bool kept = !volume_get_info(fixture.volume)->short_times;
+
+	return kept || ns >= 0 ? ns : -ns;
+}
+
 const char *backing_path(const char *name)
 {
 	static char path[2][8192];

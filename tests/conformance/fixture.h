@@ -76,6 +76,9 @@ const char *backing_path(const char *name);
 void expect_result(const char *file, int line, const char *what, int got,
 		   const int *wanted);
 
+/* A time before 1970, or one after it where the volume keeps none before. */
+int64_t early_time(int64_t ns);
+
 /* --- One item each. Out-parameters may be NULL. */
 
 int do_lookup(const struct handle *dir, const char *name, struct attr *attr,

@@ -105,7 +105,7 @@ static void test_attributes(void **state)
 	struct attr_set set = {
 	    .which = ATTR_SET_MODE | ATTR_SET_TIMES,
 	    .mode = 06751,
-	    .atime_ns = -1234567891,
+	    .atime_ns = early_time(-1234567891),
 	    .mtime_ns = INT64_C(4102444800123456789),
 	};
 	struct volume_write_whole item = {
