@@ -10,6 +10,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,17 @@ static void explain(const char *path, int r, char *error, size_t error_size)
 	}
 }
 
+/* Of a process that died a moment ago the kernel still knows attributes, unless
+ * they are asked for anew. A view that lives answers at once. */
+static bool is_dead(const char *path)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS,
+		     &st) < 0 &&
+	       errno == ENOTCONN;
+}
+
 int view_check_mountpoint(const char *path, const char *const local[SIDES],
 			  char **ret, char *error, size_t error_size)
 {
@@ -169,6 +181,8 @@ int view_check_mountpoint(const char *path, const char *const local[SIDES],
 		r = -errno;
 	else if (!S_ISDIR(st.st_mode))
 		r = -ENOTDIR;
+	else if (view_is_mounted(real) && is_dead(real))
+		r = -ENOTCONN;
 	if (r < 0) {
 		explain(path, r, error, error_size);
 		return r;
