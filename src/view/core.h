@@ -7,6 +7,7 @@
  *   options.c   -o
  *   mountpoint.c  where a view may be mounted
  *   serve       the FUSE session: mount, threads, unmount
+ *   greeting    its first request
  *   origin      the rule of origin, pure
  *   node        what the kernel knows
  *   request     an operation that is answered later

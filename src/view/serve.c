@@ -6,6 +6,8 @@
  * another thread.) They are cancelled while they wait for a request, and
  * nowhere else.
  *
+ * The first request is answered before they begin, see view/greeting.c.
+ *
  * One more thread asks for the attributes of the mount point, as anybody
  * could: when that has been answered the mount is ready.
  *
@@ -31,6 +33,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "view/greeting.h"
 #include "view/view.h"
 
 /* Threads that take requests. */
@@ -193,10 +196,11 @@ struct fuse_session *serve_get_session(struct serve *s)
 
 void serve_init(const struct view_setup *setup, struct fuse_conn_info *conn)
 {
-	/* libfuse wants READDIRPLUS (also AUTO), ASYNC_READ, PARALLEL_DIROPS
-	 * and AUTO_INVAL_DATA by itself. */
+	/* libfuse wants READDIRPLUS (also AUTO), ASYNC_READ and
+	 * AUTO_INVAL_DATA by itself. For PARALLEL_DIROPS see greeting.c. */
 	conn->want |=
-	    conn->capable & (FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPORT_SUPPORT);
+	    conn->capable & (FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPORT_SUPPORT |
+			     FUSE_CAP_PARALLEL_DIROPS);
 	/* Answers are in memory already: a pipe would be one more copy. */
 	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
 				  FUSE_CAP_SPLICE_READ);
@@ -295,10 +299,13 @@ static void *probe_main(void *arg)
 	return NULL;
 }
 
+/* With nobody to greet the threads find that it is gone. */
 static int start_threads(struct serve *s)
 {
-	int error = 0;
+	int error = -greeting_exchange(s->session);
 
+	if (error == ENODEV)
+		error = 0;
 	while (s->threads < THREADS && error == 0) {
 		error = pthread_create(&s->thread[s->threads], NULL,
 				       thread_main, s);
