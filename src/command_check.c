@@ -104,7 +104,9 @@ static void print_json(struct jsonout *j, const struct doctor_finding *f)
 	jsonout_string(j, "Text", f->text);
 	if (f->remedy)
 		jsonout_string(j, "Remedy", f->remedy);
-	if (f->unit)
+	if (f->unit && f->whole)
+		jsonout_uint(j, f->unit, (uint64_t)f->value);
+	else if (f->unit)
 		jsonout_real(j, f->unit, f->value);
 	jsonout_end_object(j);
 }
@@ -167,6 +169,7 @@ static void *worker_main(void *arg)
 	    .user = c,
 	};
 	enum doctor_level worst;
+	int r;
 
 	pthread_setname_np(pthread_self(), "check");
 	if (pair_check_apart(c->location) < 0) {
@@ -174,7 +177,8 @@ static void *worker_main(void *arg)
 	} else {
 		if (c->options->json)
 			begin_json(c);
-		c->status = status_of(doctor_run(&setup, &worst), worst);
+		r = doctor_run(&setup, &worst);
+		c->status = status_of(r, worst);
 		if (c->options->json)
 			end_json(c, worst);
 		else if (!c->options->quiet)

@@ -71,6 +71,26 @@ void doctor_tell(struct doctor *d, const char *check, enum side side,
 	va_end(args);
 }
 
+void doctor_count(struct doctor *d, const char *check, enum side side,
+		  enum doctor_level level, const char *remedy, const char *unit,
+		  uint64_t value, const char *format, ...)
+{
+	struct doctor_finding f = {
+	    .check = check,
+	    .side = side,
+	    .level = level,
+	    .remedy = remedy,
+	    .unit = unit,
+	    .value = (double)value,
+	    .whole = true,
+	};
+	va_list args;
+
+	va_start(args, format);
+	tell(d, &f, format, args);
+	va_end(args);
+}
+
 bool doctor_is_cancelled(const struct doctor *d)
 {
 	return d->setup->cancelled(d->setup->user);

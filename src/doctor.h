@@ -34,6 +34,7 @@ struct doctor_finding {
 	const char *remedy; /* what to do about it, NULL: nothing */
 	const char *unit;   /* of `value`, a name for JSON; NULL: no value */
 	double value;
+	bool whole; /* it is a number of things */
 };
 
 struct doctor_setup {

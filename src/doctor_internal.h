@@ -38,11 +38,16 @@ doctor_say(struct doctor *d, const char *check, enum side side,
 	   enum doctor_level level, const char *remedy, const char *format,
 	   ...);
 
-/* Likewise, with a number. */
+/* Likewise, with a number: a measure, or how many of something. */
 __attribute__((format(printf, 8, 9))) void
 doctor_tell(struct doctor *d, const char *check, enum side side,
 	    enum doctor_level level, const char *remedy, const char *unit,
 	    double value, const char *format, ...);
+
+__attribute__((format(printf, 8, 9))) void
+doctor_count(struct doctor *d, const char *check, enum side side,
+	     enum doctor_level level, const char *remedy, const char *unit,
+	     uint64_t value, const char *format, ...);
 
 bool doctor_is_cancelled(const struct doctor *d);
 

@@ -52,10 +52,9 @@ static void look_at_space(struct doctor *d, const struct volume_statfs *from,
 			 "system, or much of it is on the destination already, "
 			 "make room; efsbridge estimate counts exactly.";
 	}
-	doctor_tell(d, "space", DESTINATION, level, remedy, "AvailableBytes",
-		    (double)avail,
-		    "%s free; the source's file system has %s in use",
-		    free_text, needed);
+	doctor_count(d, "space", DESTINATION, level, remedy, "AvailableBytes",
+		     avail, "%s free; the source's file system has %s in use",
+		     free_text, needed);
 }
 
 static void look_at_files(struct doctor *d, const struct volume_statfs *from,
@@ -68,46 +67,46 @@ static void look_at_files(struct doctor *d, const struct volume_statfs *from,
 	/* File systems that make inodes as they need them say 0. */
 	if (to->ret_total_files == 0 || from->ret_total_files == 0)
 		return;
-	doctor_tell(d, "inodes", DESTINATION, enough ? DOCTOR_OK : DOCTOR_WARN,
-		    enough ? NULL
-			   : "Unless the tree is only a part of the source's "
-			     "file system, the destination needs more inodes.",
-		    "FreeInodes", (double)to->ret_free_files,
-		    "%s inodes free; the source's file system has %s in use",
-		    human_count(to->ret_free_files, free_text),
-		    human_count(used, needed));
+	doctor_count(d, "inodes", DESTINATION, enough ? DOCTOR_OK : DOCTOR_WARN,
+		     enough ? NULL
+			    : "Unless the tree is only a part of the source's "
+			      "file system, the destination needs more inodes.",
+		     "FreeInodes", to->ret_free_files,
+		     "%s inodes free; the source's file system has %s in use",
+		     human_count(to->ret_free_files, free_text),
+		     human_count(used, needed));
 }
 
 static void look_at_limits(struct doctor *d, const struct volume_statfs *from,
 			   const struct volume_statfs *to)
 {
 	if (to->ret_name_max && to->ret_name_max < from->ret_name_max)
-		doctor_tell(d, "name-limit", DESTINATION, DOCTOR_WARN,
-			    "Rename what is longer: it cannot be copied.",
-			    "Bytes", to->ret_name_max,
-			    "names have up to %u bytes, and up to %u on the "
-			    "source",
-			    to->ret_name_max, from->ret_name_max);
+		doctor_count(d, "name-limit", DESTINATION, DOCTOR_WARN,
+			     "Rename what is longer: it cannot be copied.",
+			     "Bytes", to->ret_name_max,
+			     "names have up to %u bytes, and up to %u on the "
+			     "source",
+			     to->ret_name_max, from->ret_name_max);
 	else
-		doctor_tell(d, "name-limit", DESTINATION, DOCTOR_OK, NULL,
-			    "Bytes", to->ret_name_max,
-			    "names as long as on the source");
+		doctor_count(d, "name-limit", DESTINATION, DOCTOR_OK, NULL,
+			     "Bytes", to->ret_name_max,
+			     "names as long as on the source");
 	if (to->ret_link_max && to->ret_link_max < from->ret_link_max)
-		doctor_tell(d, "link-limit", DESTINATION, DOCTOR_WARN,
-			    "Nothing has to be done: names beyond that become "
-			    "files of their own, and take their own space.",
-			    "Names", to->ret_link_max,
-			    "a file has up to %u names, and up to %u on the "
-			    "source",
-			    to->ret_link_max, from->ret_link_max);
+		doctor_count(d, "link-limit", DESTINATION, DOCTOR_WARN,
+			     "Nothing has to be done: names beyond that become "
+			     "files of their own, and take their own space.",
+			     "Names", to->ret_link_max,
+			     "a file has up to %u names, and up to %u on the "
+			     "source",
+			     to->ret_link_max, from->ret_link_max);
+	else if (to->ret_link_max)
+		doctor_count(d, "link-limit", DESTINATION, DOCTOR_OK, NULL,
+			     "Names", to->ret_link_max,
+			     "as many hard links of a file as on the source");
 	else
-		doctor_tell(d, "link-limit", DESTINATION, DOCTOR_OK, NULL,
-			    "Names", to->ret_link_max,
-			    to->ret_link_max ? "as many hard links of a file "
-					       "as on the source"
-					     : "the limit of hard links is not "
-					       "told; what goes beyond it is "
-					       "copied");
+		doctor_say(d, "link-limit", DESTINATION, DOCTOR_OK, NULL,
+			   "the limit of hard links is not told; what goes "
+			   "beyond it is copied");
 }
 
 void doctor_room(struct doctor *d)

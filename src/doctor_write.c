@@ -102,7 +102,7 @@ static void tell_squash(struct trial *t, const struct attr *made)
 
 	if (made->uid == uid)
 		return;
-	doctor_tell(
+	doctor_count(
 	    t->doctor, "root-squash", DESTINATION, DOCTOR_FAIL,
 	    "Owners cannot be given: export it with no_root_squash; on EFS "
 	    "allow elasticfilesystem:ClientRootAccess, and no access point "

@@ -55,7 +55,26 @@ completed()
 	compare completion contrib/completion/efsbridge.bash
 }
 
+# A key that is not one makes it tell those that are.
+in_sample()
+{
+	printf '[task t]\nsource = /a\ndestination = /b\nno-such-key = 1\n' \
+		>"$tmp/conf"
+	chmod 600 "$tmp/conf"
+	"$EFSBRIDGE" check --config "$tmp/conf" 2>&1 |
+		sed -n 's/.*no-such-key: there is no such key; there are //p' |
+		tr ',' '\n' | tr -d ' ' | sort >"$tmp/keys"
+	sed -n 's/^#\([a-z-]*\) = .*/\1/p' contrib/efsbridge.conf.sample |
+		sort -u >"$tmp/sample"
+	comm -23 "$tmp/keys" "$tmp/sample" |
+		sed 's|$|: taken in a configuration, not in contrib/efsbridge.conf.sample|' |
+		tee "$tmp/missing"
+	# That all it has is taken is tested in config.bats.
+	[ -s "$tmp/keys" ] && [ ! -s "$tmp/missing" ]
+}
+
 check 'the program tells its options' helped
 check 'the manual has the same options' in_manual
 check 'the completion has the same options' completed
+check 'the sample configuration has all that a task may have' in_sample
 finish

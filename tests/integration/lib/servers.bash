@@ -164,7 +164,6 @@ server_configure() {
 			Path = $d/export;
 			Pseudo = /;
 			Attr_Expiration_Time = 0;
-			Access_Type = RW;
 			$(<"$d/settings.export")
 			SecType = sys;
 			Transports = TCP;
@@ -237,13 +236,13 @@ server_launch() {
 # block, for instance Lease_Lifetime=5; Graceless=true unless given.
 server_start() {
 	local name=$1 d=$SERVERS_DIR/$1 word tries status
-	local squash=No_Root_Squash access='' v4='' nfs3=''
+	local squash=No_Root_Squash access=RW v4='' nfs3=''
 	shift
 	for word; do
 		case $word in
 		squash=*) squash=${word#squash=} ;;
 		nfs3) nfs3=1 ;;
-		readonly) access='Access_Type = RO;' ;;
+		readonly) access=RO ;;
 		*=*) v4+="${word%%=*} = ${word#*=}; " ;;
 		esac
 	done
@@ -253,7 +252,7 @@ server_start() {
 	esac
 	mkdir -p "$d/export" "$d/recovery"
 	printf '%s\n' "$v4" >"$d/settings.v4"
-	printf 'Squash = %s; Anonymous_Uid = 65534; Anonymous_Gid = 65534; %s\n' \
+	printf 'Squash = %s; Anonymous_Uid = 65534; Anonymous_Gid = 65534; Access_Type = %s;\n' \
 		"$squash" "$access" >"$d/settings.export"
 	for tries in 1 2 3 4 5; do
 		free_port >"$d/port"
