@@ -504,6 +504,7 @@ static void report_handoff(struct session *s)
 	progress_finish(s->progress, &standing.snapshot,
 			s->status == EXIT_DONE      ? ENGINE_SUCCESS
 			: s->status == EXIT_FAILED  ? ENGINE_FAILURES
+			: s->status == EXIT_LIMITED ? ENGINE_LIMITED
 			: s->status == EXIT_TIME_UP ? ENGINE_TIME_UP
 						    : ENGINE_STOPPED);
 	standing_done(&standing);

@@ -18,6 +18,7 @@ enum exit_status {
 	EXIT_UNREACHABLE = 3, /* a side could not be reached or was lost */
 	EXIT_BUSY = 4,        /* another process runs the task: --no-queue */
 	EXIT_TIME_UP = 5,     /* stopped by --max-duration */
+	EXIT_LIMITED = 6,     /* done, but --max-delete let nothing go */
 	EXIT_INTERRUPTED = 130,
 };
 

@@ -331,6 +331,21 @@ static int ask(struct handoff *h)
 
 /* --- The end -------------------------------------------------------------- */
 
+/* True when nothing else was wrong with a run than what it did not remove. */
+static bool was_limited(const char *summary)
+{
+	static const char *const wrong[] = {"FilesFailed", "FilesMismatched"};
+	json_t *o = json_loads(summary, 0, NULL);
+	bool limited =
+	    json_integer_value(json_object_get(o, "EntriesNotDeleted")) > 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		if (json_integer_value(json_object_get(o, wrong[i])) > 0)
+			limited = false;
+	json_decref(o);
+	return limited;
+}
+
 static enum exit_status status_of(const char *word)
 {
 	return !strcmp(word, "SUCCESS")      ? EXIT_DONE
@@ -364,6 +379,8 @@ static enum record take_record(struct handoff *h, enum exit_status *ret)
 		record = x.ended_ns ? RECORD_ENDED : RECORD_BEGUN;
 		if (record == RECORD_ENDED) {
 			*ret = status_of(x.status);
+			if (*ret == EXIT_FAILED && was_limited(x.summary))
+				*ret = EXIT_LIMITED;
 			h->summary = (char *)steal(x.summary);
 		}
 		free((char *)x.status);

@@ -146,6 +146,7 @@ void progress_finish(struct progress *p, const struct snapshot *s,
 	    "files/s, %s/s), %" PRIu64 " verified, %" PRIu64 " unchanged",
 	    status == ENGINE_SUCCESS    ? "done"
 	    : status == ENGINE_FAILURES ? "done with failures"
+	    : status == ENGINE_LIMITED  ? "done, but nothing was removed"
 	    : status == ENGINE_TIME_UP  ? "time is up"
 					: "stopped",
 	    seconds, c[COUNT_LISTED], c[COUNT_TRANSFERRED],
@@ -169,6 +170,9 @@ void progress_finish(struct progress *p, const struct snapshot *s,
 	say_some(s, COUNT_VANISHED, "vanished from the source meanwhile");
 	say_some(s, COUNT_CHANGED,
 		 "changed on the source since they were copied");
+	say_some(s, COUNT_DELETED,
+		 "files removed, only the destination had them");
+	say_some(s, COUNT_DELETED_DIRECTORIES, "directories removed likewise");
 	say_some(s, COUNT_KEPT, "only on the destination, kept");
 	if (c[COUNT_MISMATCHED])
 		log_error("%" PRIu64 " entries differ between both sides, see "

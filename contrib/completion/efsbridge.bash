@@ -25,6 +25,10 @@ _efsbridge()
 		mapfile -t COMPREPLY < <(compgen -W 'changed all' -- "$cur")
 		return
 		;;
+	--deleted)
+		mapfile -t COMPREPLY < <(compgen -W 'keep remove' -- "$cur")
+		return
+		;;
 	--overwrite)
 		mapfile -t COMPREPLY < <(compgen -W 'always never' -- "$cur")
 		return
@@ -60,10 +64,10 @@ _efsbridge()
 		local options='--config --help --version'
 		case ${COMP_WORDS[1]} in
 		sync)
-			options+=' --bwlimit --dry-run --exclude --exclude-from
+			options+=' --bwlimit --deleted --dry-run --exclude --exclude-from
 				--include --include-from --iops-limit --jobs --json
-				--max-duration --max-errors --max-wait --no-atime
-				--no-mode --no-owner --no-queue --no-times --overwrite
+				--max-delete --max-duration --max-errors --max-wait
+				--no-atime --no-mode --no-owner --no-queue --no-times --overwrite
 				--quiet --retries --state --task --transfer-mode --verbose
 				--verify'
 			;;
@@ -80,10 +84,11 @@ _efsbridge()
 		history) options+=' --json --state --task' ;;
 		set) options+=' --state --task' ;;
 		*)
-			options+=' --bwlimit --debug --exclude --exclude-from
+			options+=' --bwlimit --debug --deleted --exclude --exclude-from
 				--foreground --include --include-from --interval
-				--iops-limit --jobs --max-duration --max-errors
-				--max-wait --no-atime --no-mode --no-owner --no-queue --no-sync --no-times
+				--iops-limit --jobs --max-delete --max-duration
+				--max-errors --max-wait --no-atime --no-mode --no-owner
+				--no-queue --no-sync --no-times
 				--once --options --overwrite --quiet --retries --state
 				--task --transfer-mode --verbose --verify'
 			;;

@@ -41,14 +41,18 @@ enum counter {
 	COUNT_LINKED,           /* of the transferred: made as hard links */
 	COUNT_LINK_LIMIT,       /* copied, since the link limit was reached */
 	COUNT_SKIPPED,          /* not copied on purpose: devices, .. */
-	COUNT_LEFT,          /* .. and what --overwrite=never left as it is */
-	COUNT_FILTERED,      /* on the source, left out by the filter; of
-				what is below them nothing is known */
-	COUNT_VANISHED,      /* gone from the source before they were copied */
-	COUNT_KEPT,          /* only on the destination */
-	COUNT_FAILED,        /* entries that failed (so far) */
-	COUNT_SWEPT,         /* stale temporary names removed */
-	COUNT_RESUMED_BYTES, /* of large files, not copied again */
+	COUNT_LEFT,     /* .. and what --overwrite=never left as it is */
+	COUNT_FILTERED, /* on the source, left out by the filter; of
+			   what is below them nothing is known */
+	COUNT_VANISHED, /* gone from the source before they were copied */
+	COUNT_KEPT,     /* only on the destination */
+	COUNT_DELETED,  /* files removed that only the destination had */
+	COUNT_DELETED_DIRECTORIES, /* directories */
+	COUNT_DELETE_REFUSED, /* entries that --max-delete did not let go */
+	COUNT_DELETE_FAILED,  /* of the failed: were to be removed */
+	COUNT_FAILED,         /* entries that failed (so far) */
+	COUNT_SWEPT,          /* stale temporary names removed */
+	COUNT_RESUMED_BYTES,  /* of large files, not copied again */
 	COUNTERS,
 };
 

@@ -24,6 +24,7 @@
 #include "sync/lane.h"
 #include "sync/metadata.h"
 #include "sync/path.h"
+#include "sync/prune.h"
 #include "sync/retry.h"
 #include "sync/scan.h"
 #include "sync/state.h"
@@ -103,6 +104,9 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 		r = dirstack_new(e->spill_directory, &e->stack);
 	if (r == 0)
 		r = links_new(e->spill_directory, &e->links);
+	if (r == 0 && o->deleted == DELETED_REMOVE && !e->verify_only &&
+	    e->scope != SCOPE_RETRY)
+		r = prune_new(e, &e->prune);
 	if (r < 0) {
 		engine_free(e);
 		return r;
@@ -123,6 +127,7 @@ struct engine *engine_free(struct engine *e)
 	budget_free(e->budget);
 	throttle_free(e->throttle);
 	links_free(e->links);
+	prune_free(e->prune);
 	free(e->partials);
 	pthread_cond_destroy(&e->finish_changed);
 	pthread_mutex_destroy(&e->finish_lock);
@@ -471,6 +476,19 @@ static void compare_trees(struct engine *e)
 		finish_wait(e);
 }
 
+/* What stood in the way of something, and failed because of it, does so no
+ * more; a try counts failures anew. */
+static void remove_deleted(struct engine *e)
+{
+	prune_run(e);
+	if (engine_is_stopping(e) || !prune_made_way(e->prune))
+		return;
+	atomic_store(&e->phase, ENGINE_RETRYING);
+	retry_failed(e);
+	finish_wait(e);
+	engine_count(e, COUNT_FAILED, prune_get_failed(e->prune));
+}
+
 static void copy_tree(struct engine *e)
 {
 	atomic_store(&e->phase, ENGINE_RUNNING);
@@ -480,9 +498,12 @@ static void copy_tree(struct engine *e)
 		return;
 	}
 	finish_wait(e);
-	if (engine_is_stopping(e) || e->options.dry_run)
+	if (!engine_is_stopping(e) && !e->options.dry_run)
+		try_again(e);
+	if (!engine_is_stopping(e) && e->prune)
+		remove_deleted(e);
+	if (e->options.dry_run)
 		return;
-	try_again(e);
 	if (!engine_is_stopping(e) && e->scope == SCOPE_RETRY)
 		retry_forget_gone(e);
 	if (!engine_is_stopping(e) && e->scope == SCOPE_ALL)
@@ -598,6 +619,8 @@ static enum engine_status judge(struct engine *e)
 	if (counters_get(&e->counters, COUNT_FAILED) ||
 	    counters_get(&e->counters, COUNT_MISMATCHED))
 		return ENGINE_FAILURES;
+	if (e->prune && prune_is_refused(e->prune))
+		return ENGINE_LIMITED;
 	return ENGINE_SUCCESS;
 }
 

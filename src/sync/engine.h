@@ -118,6 +118,7 @@ enum engine_status {
 	ENGINE_LOST,      /* a side was lost: see engine_get_stop() */
 	ENGINE_STOPPED,   /* stopped by an error such as a full disk */
 	ENGINE_CANCELLED, /* engine_cancel() */
+	ENGINE_LIMITED,   /* done, but nothing removed: --max-delete */
 	ENGINE_TIME_UP,   /* sync_options.duration_ns */
 };
 

@@ -207,6 +207,7 @@ static void scan_directory(struct scanner *s, struct dirnode *d,
 	gate_pass(&s->engine->gate);
 	s->dir = d;
 	s->met = false;
+	s->pruned = 0;
 	join_reset(s->join);
 	r = scan_note_path(s);
 	if (r == 0 && destination->dir)

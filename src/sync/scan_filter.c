@@ -75,6 +75,21 @@ bool scan_allows(const struct scanner *s, const char *name,
 			     type == ENTRY_DIRECTORY || type == ENTRY_NONE);
 }
 
+bool scan_allows_path(const struct engine *e, const char *path, bool directory)
+{
+	const struct filter *f = e->options.filter;
+	CLEANUP_FREE char *slashed = NULL;
+
+	if (!f)
+		return true;
+	/* Out of memory: what is not known to be allowed is left alone. */
+	if (asprintf(&slashed, "%s%s", *path ? "/" : "", path) < 0) {
+		slashed = NULL;
+		return false;
+	}
+	return filter_allows(f, slashed, strlen(slashed), directory);
+}
+
 bool scan_enters(const struct engine *e, const struct dirnode *d)
 {
 	const struct filter *f = e->options.filter;

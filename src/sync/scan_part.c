@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "sync/prune.h"
 #include "sync/scanner.h"
 #include "sync/verify.h"
 
@@ -109,6 +110,10 @@ void scan_look_back(struct scanner *s)
 	if (atomic_load(&s->engine->comparing)) {
 		if (!d->only)
 			verify_extra(s);
+		return;
+	}
+	if (!d->only && s->engine->prune) {
+		prune_note(s);
 		return;
 	}
 	if (!d->only) {

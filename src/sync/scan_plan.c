@@ -19,6 +19,7 @@
 #include "sync/adopt.h"
 #include "sync/complete.h"
 #include "sync/metadata.h"
+#include "sync/prune.h"
 #include "sync/scanner.h"
 #include "sync/verify.h"
 
@@ -316,6 +317,9 @@ static int plan_one(struct scanner *s, struct volume_entry *entry,
 			c->handle = NULL;
 		return r;
 	}
+	if (plan.action == PLAN_COPY && plan.replace &&
+	    c->attr.type == ENTRY_DIRECTORY)
+		prune_note_obstacle(s, entry->name, &c->attr, c->handle);
 	i = make_item(s, entry, c, plan);
 	if (!i)
 		return -ENOMEM;

@@ -28,6 +28,8 @@ struct scanner {
 	char *path; /* its path, as filters have it; NULL: nobody asks */
 	size_t path_len;
 	size_t path_room;
+	uint64_t prune_number; /* see prune.c */
+	uint64_t pruned;       /* names noted in it */
 	bool met; /* the one entry that is wanted of it, dir->only */
 	struct subdirectory *subs; /* of the page at hand */
 	size_t sub_count;
@@ -55,6 +57,9 @@ int scan_note_path(struct scanner *s);
 /* Does the filter let the entry of the directory at hand through? */
 bool scan_allows(const struct scanner *s, const char *name,
 		 enum entry_type type);
+
+/* The same of a path from the root, in whatever directory. */
+bool scan_allows_path(const struct engine *e, const char *path, bool directory);
 
 /* May it let anything in the directory through? Otherwise the directory is
  * not listed. */

@@ -113,6 +113,50 @@ static int take_overwrite(struct sync_options *o, const char *value,
 	return r;
 }
 
+static int take_deleted(struct sync_options *o, const char *value, char *error,
+			size_t error_size)
+{
+	static const struct choice choices[] = {
+	    {"keep", DELETED_KEEP},
+	    {"remove", DELETED_REMOVE},
+	    {"PRESERVE", DELETED_KEEP},
+	};
+	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
+
+	(void)error;
+	(void)error_size;
+	if (r == 0)
+		o->deleted = (enum sync_deleted)n;
+	return r;
+}
+
+/* "1000" or "5%"; "none" takes a limit back that was set before. */
+static int take_max_delete(struct sync_options *o, const char *value,
+			   char *error, size_t error_size)
+{
+	size_t len = strlen(value);
+	bool percent = len > 0 && value[len - 1] == '%';
+	CLEANUP_FREE char *digits = strndup(value, percent ? len - 1 : len);
+	uint64_t n;
+	int r;
+
+	(void)error;
+	(void)error_size;
+	if (!digits)
+		return -ENOMEM;
+	if (!strcasecmp(value, "none")) {
+		o->max_delete_unit = LIMIT_NONE;
+		o->max_delete = 0;
+		return 0;
+	}
+	r = settings_parse_number(digits, 0, percent ? 100 : INT64_MAX, &n);
+	if (r < 0)
+		return r;
+	o->max_delete_unit = percent ? LIMIT_PERCENT : LIMIT_ENTRIES;
+	o->max_delete = n;
+	return 0;
+}
+
 static int take_verify(struct sync_options *o, const char *value, char *error,
 		       size_t error_size)
 {
@@ -260,6 +304,9 @@ static int take_max_duration(struct sync_options *o, const char *value,
 static const struct setting settings[] = {
     {"transfer-mode", "changed or all", .take = take_transfer},
     {"overwrite", "always or never", .take = take_overwrite},
+    {"deleted", "keep or remove", .take = take_deleted},
+    {"max-delete", "a number, a percentage such as 5%, or none",
+     .take = take_max_delete},
     {"verify", "transferred, all or none", .take = take_verify},
     {"no-owner", FLAG(no_owner)},
     {"no-mode", FLAG(no_mode)},

@@ -61,7 +61,8 @@ struct engine {
 	/* Both trees are compared, nothing is changed: set while no scanner or
 	 * lane has work. */
 	_Atomic bool comparing;
-	bool verify_only; /* from the start */
+	bool verify_only;    /* from the start */
+	struct prune *prune; /* NULL: what only the destination has is kept */
 
 	/* What is visited, and who may begin something. */
 	enum engine_scope scope;

@@ -51,7 +51,11 @@ static const struct summary_key keys[] = {
     {"EntriesFiltered", COUNT_FILTERED},
     {"FilesVanished", COUNT_VANISHED},
     {"EntriesKept", COUNT_KEPT},
+    {"FilesDeleted", COUNT_DELETED},
+    {"FoldersDeleted", COUNT_DELETED_DIRECTORIES},
+    {"EntriesNotDeleted", COUNT_DELETE_REFUSED},
     {"FilesFailed", COUNT_FAILED},
+    {"FilesFailedDelete", COUNT_DELETE_FAILED},
     {"MetadataApplied", COUNT_METADATA},
     {"MetadataSkipped", COUNT_METADATA_SKIPPED},
     {"TemporaryFilesRemoved", COUNT_SWEPT},
@@ -75,6 +79,8 @@ int summary_exit_status(enum engine_status status)
 		return 3;
 	case ENGINE_TIME_UP:
 		return 5;
+	case ENGINE_LIMITED:
+		return 6;
 	case ENGINE_CANCELLED:
 		return 130;
 	}
@@ -101,6 +107,7 @@ const char *summary_status(enum engine_status status)
 	case ENGINE_TIME_UP:
 		return "TIME_LIMIT";
 	case ENGINE_FAILURES:
+	case ENGINE_LIMITED:
 	case ENGINE_LOST:
 	case ENGINE_STOPPED:
 		break;

@@ -90,12 +90,20 @@ int verify_entry(struct scanner *s, struct volume_entry *entry,
 	return 0;
 }
 
-/* Names one entry below what only the destination has; all of it is extra. */
-static void say_extra(struct engine *e, const struct walk *w, const char *name)
+/* Names one entry below what only the destination has: all of it is extra, but
+ * for what the filter hides. */
+static void say_extra(struct engine *e, const struct walk *w,
+		      struct volume_entry *entry)
 {
-	CLEANUP_FREE char *path = walk_path(w, name);
+	CLEANUP_FREE char *path = walk_path(w, entry->name);
 
-	verify_say(e, path ? path : "?", DIFFERS_EXTRA);
+	if (tempname_is_ours(entry->name))
+		return;
+	if (path &&
+	    scan_allows_path(e, path, entry->attr.type == ENTRY_DIRECTORY))
+		verify_say(e, path, DIFFERS_EXTRA);
+	else
+		free(steal(entry->handle));
 }
 
 /* What lies in there cannot be named: the comparison is not whole. */
@@ -126,8 +134,7 @@ static int name_below(struct scanner *s, const char *name,
 		if (place.error)
 			fail_extra(s->engine, w, place.error);
 		for (size_t k = 0; r == WALK_PAGE && k < place.count; k++)
-			if (!tempname_is_ours(place.entries[k].name))
-				say_extra(s->engine, w, place.entries[k].name);
+			say_extra(s->engine, w, &place.entries[k]);
 		r = 0;
 	}
 	walk_free(w);
@@ -149,7 +156,8 @@ void verify_extra(struct scanner *s)
 		r = join_take_next(s->join, &name, &attr, &handle);
 		if (r <= 0)
 			break;
-		if (record(s, name, &attr, DIFFERS_EXTRA) &&
+		if (scan_allows(s, name, attr.type) &&
+		    record(s, name, &attr, DIFFERS_EXTRA) &&
 		    attr.type == ENTRY_DIRECTORY && handle)
 			r = name_below(s, name, handle);
 		if (r < 0)

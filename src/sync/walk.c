@@ -19,10 +19,9 @@ struct frame {
 	char *name; /* of the first: its path */
 	struct handle *handle;
 	struct volume_list page;
-	size_t next;   /* entry of the page not yet looked at for entering */
-	bool asked;    /* a page has been */
-	bool leaving;  /* WALK_LEAVE was given */
-	bool repeated; /* it is listed a second time */
+	size_t next;  /* entry of the page not yet looked at for entering */
+	bool asked;   /* a page has been */
+	bool leaving; /* WALK_LEAVE was given */
 	bool kept;
 	int error;
 };
@@ -177,18 +176,6 @@ int walk_next(struct walk *w, struct walk_place *ret)
 			return give(w, WALK_PAGE, ret);
 	}
 	return WALK_END;
-}
-
-bool walk_again(struct walk *w)
-{
-	struct frame *f = w->top;
-
-	if (f->repeated || f->error)
-		return false;
-	f->repeated = true;
-	f->leaving = false;
-	f->asked = false;
-	return true;
 }
 
 /* Writes `part` before `end`, with a slash between if something follows. */

@@ -56,10 +56,6 @@ struct walk *walk_free(struct walk *w);
 /* The next event, or a negative errno: out of memory, or the run is ending. */
 int walk_next(struct walk *w, struct walk_place *ret);
 
-/* After WALK_LEAVE: lists the directory again, since something is still there.
- * False: it has been, no more. */
-bool walk_again(struct walk *w);
-
 /* The path from the root of `name` in the directory of the last event; NULL:
  * its own. Heap, the caller's; NULL when out of memory. */
 char *walk_path(const struct walk *w, const char *name);

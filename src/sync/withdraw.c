@@ -32,6 +32,12 @@ void withdraw_name(struct withdraw *w, struct dirnode *d, const char *name)
 	note(w, manifest_drop(w->engine->manifest, d->id, name));
 }
 
+void withdraw_tree(struct withdraw *w, struct dirnode *d, const char *name)
+{
+	withdraw_directory(w, d);
+	note(w, manifest_drop_tree(w->engine->manifest, d->id, name));
+}
+
 void withdraw_item(struct withdraw *w, const struct item *i)
 {
 	withdraw_directory(w, i->dir);

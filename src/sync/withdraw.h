@@ -44,6 +44,9 @@ void withdraw_object(struct withdraw *w, const struct item *i);
 /* A name without an item. */
 void withdraw_name(struct withdraw *w, struct dirnode *d, const char *name);
 
+/* A name with all that may be below it; what is recorded there is forgotten. */
+void withdraw_tree(struct withdraw *w, struct dirnode *d, const char *name);
+
 /* Something in `d` is about to change. Marks it as touched. */
 void withdraw_directory(struct withdraw *w, struct dirnode *d);
 

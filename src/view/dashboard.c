@@ -62,7 +62,8 @@ static const char *mood(const struct picture *p)
 		return "busy";
 	if (s->status == ENGINE_SUCCESS)
 		return "good";
-	return s->status == ENGINE_CANCELLED || s->status == ENGINE_TIME_UP
+	return s->status == ENGINE_CANCELLED || s->status == ENGINE_LIMITED ||
+		       s->status == ENGINE_TIME_UP
 		   ? "warn"
 		   : "bad";
 }

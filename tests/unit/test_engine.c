@@ -261,6 +261,7 @@ static void judge_faulted(struct world *w, const struct world_run *run,
 		assert_true(run->stop < 0);
 		break;
 	case ENGINE_CANCELLED:
+	case ENGINE_LIMITED:
 	case ENGINE_TIME_UP:
 		fail();
 	}

@@ -218,7 +218,7 @@ static void test_status_json_running(void **state)
 	for (size_t i = 0; i < count; i++)
 		assert_integer(o, keys[i].key,
 			       (json_int_t)p.snapshot.counter[keys[i].counter]);
-	assert_int_equal(json_object_size(o), 24 + count);
+	assert_int_equal(json_object_size(o), 26 + count);
 	json_decref(o);
 }
 
