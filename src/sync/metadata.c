@@ -7,6 +7,9 @@
  * `preserve`), neither set nor compared, so that a second run finds nothing
  * to do, and is noted in each row where it makes a difference.
  *
+ * A time beyond what the destination's protocol can say (NFSv3 counts from 1970
+ * to 2106) becomes the nearest that it can.
+ *
  * Set-id bits go where the owner or group they speak of is not kept. Those of
  * directories stay: there set-gid only tells how new entries get their group.
  */
@@ -35,10 +38,25 @@ uint32_t metadata_preserve(const struct engine *e, enum entry_type type)
 	return preserve;
 }
 
+/* The nearest time that the destination can keep. */
+static int64_t fit_time(const struct engine *e, int64_t ns)
+{
+	const struct volume_info *info =
+	    volume_get_info(e->volume[DESTINATION]);
+
+	if (!info->short_times)
+		return ns;
+	if (ns < 0)
+		return 0;
+	return ns < VOLUME_SHORT_TIME_END ? ns : VOLUME_SHORT_TIME_END - 1;
+}
+
 struct attr metadata_want(const struct engine *e, const struct attr *source)
 {
 	struct attr want = *source;
 
+	want.atime_ns = fit_time(e, source->atime_ns);
+	want.mtime_ns = fit_time(e, source->mtime_ns);
 	if (source->type == ENTRY_DIRECTORY)
 		return want;
 	if (!(e->preserve & ATTR_SET_UID))
@@ -99,7 +117,8 @@ uint32_t metadata_skipped(const struct engine *e, const struct attr *source,
 		flags |= ROW_NO_TIMES;
 	/* Beyond what 64 bits of nanoseconds hold, see clock_join_ns(). */
 	if ((e->preserve & ATTR_SET_MTIME) &&
-	    (source->mtime_ns == INT64_MAX || source->mtime_ns == INT64_MIN))
+	    (source->mtime_ns == INT64_MAX || source->mtime_ns == INT64_MIN ||
+	     source->mtime_ns != fit_time(e, source->mtime_ns)))
 		flags |= ROW_NO_TIMES;
 	return flags;
 }

@@ -53,6 +53,9 @@ struct volume_file;
 /* The preferred length of one range of a large file, bytes. */
 #define VOLUME_RANGE (1024 * 1024)
 
+/* The first moment that is too late for a volume with short times, in 2106. */
+#define VOLUME_SHORT_TIME_END ((INT64_C(1) << 32) * INT64_C(1000000000))
+
 enum volume_verb {
 	VOLUME_LIST,        /* struct volume_list */
 	VOLUME_LOOKUP,      /* struct volume_lookup */
@@ -327,8 +330,8 @@ struct volume_info {
 	unsigned depth;       /* calls worth having in flight at once */
 	unsigned whole_items; /* small files worth having in one call */
 	bool keeps_open;      /* files opened to be read outlive their names */
-	bool short_times;     /* times before 1970 and after 2106 cannot be
-				 set: -EINVAL */
+	bool short_times;     /* times from VOLUME_SHORT_TIME_END on, and
+				 those before 1970, cannot be set: -EINVAL */
 };
 
 /*
