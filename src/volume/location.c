@@ -16,7 +16,7 @@
  * off the working directory, which the kernel gives free of symlinks; any
  * other ".." stays, for what it means depends on symlinks before it.
  */
-#include "volume/location.h"
+#include "volume/location_parser.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -32,29 +32,13 @@
 #include "base/cleanup.h"
 #include "volume/volume.h"
 
-#define NFS_PORT     2049
-#define HOST_MAX     253 /* RFC 1035 section 2.3.4, as text */
-#define HOST_LABEL   63
-#define CONNS_MAX    16
-#define DEADLINE_MAX 86400
-#define ID_MAX       UINT32_C(4294967294) /* -1 means nobody at all */
-#define SHOWN_MAX    200 /* bytes of a user's text shown in a message */
-#define ZONE_MAX     15  /* an interface name, see IFNAMSIZ */
+#define HOST_MAX   253 /* RFC 1035 section 2.3.4, as text */
+#define HOST_LABEL 63
+#define ZONE_MAX   15 /* an interface name, see IFNAMSIZ */
 #define ZONE_ALPHABET \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
-/* What is being parsed, and where the sentence about it goes. */
-struct parser {
-	const char *text;
-	const char *more; /* options that are not in the text, or NULL */
-	char *error;
-	size_t error_size;
-	struct location *location;
-	unsigned seen; /* options: a bit for each */
-};
-
-__attribute__((format(printf, 2, 3))) static int refuse(struct parser *p,
-							const char *format, ...)
+int location_refuse(struct location_parser *p, const char *format, ...)
 {
 	char why[3 * SHOWN_MAX];
 	va_list args;
@@ -67,7 +51,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct parser *p,
 	return -EINVAL;
 }
 
-static int out_of_memory(struct parser *p)
+int location_out_of_memory(struct location_parser *p)
 {
 	snprintf(p->error, p->error_size, "%.*s: out of memory", SHOWN_MAX,
 		 p->text);
@@ -87,14 +71,14 @@ static int hex_value(char c)
 /*
  * Undoes the escapes of text[0..len). `what` names it in messages.
  */
-static int decode(struct parser *p, const char *what, const char *text,
-		  size_t len, char **ret)
+int location_decode(struct location_parser *p, const char *what,
+		    const char *text, size_t len, char **ret)
 {
 	CLEANUP_FREE char *out = malloc(len + 1);
 	size_t n = 0;
 
 	if (!out)
-		return out_of_memory(p);
+		return location_out_of_memory(p);
 	for (size_t i = 0; i < len; i++) {
 		int high, low, value;
 
@@ -105,15 +89,17 @@ static int decode(struct parser *p, const char *what, const char *text,
 		high = i + 2 < len ? hex_value(text[i + 1]) : -1;
 		low = i + 2 < len ? hex_value(text[i + 2]) : -1;
 		if (high < 0 || low < 0)
-			return refuse(p,
-				      "\"%%\" in the %s must be followed by "
-				      "two hexadecimal digits; write %%25 for "
-				      "a percent sign",
-				      what);
+			return location_refuse(
+			    p,
+			    "\"%%\" in the %s must be followed by "
+			    "two hexadecimal digits; write %%25 for "
+			    "a percent sign",
+			    what);
 		value = high * 16 + low;
 		if (value == '\0' || value == '/')
-			return refuse(p, "%%%02X in the %s: no name holds it",
-				      (unsigned)value, what);
+			return location_refuse(
+			    p, "%%%02X in the %s: no name holds it",
+			    (unsigned)value, what);
 		out[n++] = (char)value;
 		i += 2;
 	}
@@ -146,7 +132,8 @@ static char *encode(char *out, const char *text)
  * while `up` (nothing but ".." came so far), stays in other local paths, and
  * is refused in a path on a server. `out` has room for it all.
  */
-static int append_path(struct parser *p, char *out, const char *path, bool up)
+static int append_path(struct location_parser *p, char *out, const char *path,
+		       bool up)
 {
 	bool local = p->location->kind == LOCATION_DIRECTORY;
 
@@ -158,17 +145,19 @@ static int append_path(struct parser *p, char *out, const char *path, bool up)
 		if (len == 0)
 			return 0;
 		if (len > VOLUME_NAME_MAX)
-			return refuse(p,
-				      "a name of %zu bytes in the path is too "
-				      "long; %d is the most",
-				      len, VOLUME_NAME_MAX);
+			return location_refuse(
+			    p,
+			    "a name of %zu bytes in the path is too "
+			    "long; %d is the most",
+			    len, VOLUME_NAME_MAX);
 		if (len == 2 && !memcmp(path, "..", 2)) {
 			char *slash = strrchr(out, '/');
 
 			if (!local)
-				return refuse(p, "\"..\" cannot stand in a "
-						 "path on a server; write the "
-						 "path from its root");
+				return location_refuse(
+				    p, "\"..\" cannot stand in a "
+				       "path on a server; write the "
+				       "path from its root");
 			if (up) {
 				if (slash)
 					*slash = '\0';
@@ -189,14 +178,15 @@ static int append_path(struct parser *p, char *out, const char *path, bool up)
 
 /* Sets the location's path to what `path` means below `base` ("" or
  * absolute). */
-static int set_path(struct parser *p, const char *base, const char *path)
+static int set_path(struct location_parser *p, const char *base,
+		    const char *path)
 {
 	struct location *l = p->location;
 	int result;
 
 	l->path = malloc(strlen(base) + strlen(path) + 3);
 	if (!l->path)
-		return out_of_memory(p);
+		return location_out_of_memory(p);
 	l->path[0] = '\0';
 	result = append_path(p, l->path, base, false);
 	if (result)
@@ -216,32 +206,33 @@ static bool is_local(const char *text)
 	return !strncmp(text, "./", 2) || !strncmp(text, "../", 3);
 }
 
-static int parse_local(struct parser *p)
+static int parse_local(struct location_parser *p)
 {
 	CLEANUP_FREE char *base = NULL;
 	int result;
 
 	p->location->kind = LOCATION_DIRECTORY;
 	if (p->more)
-		return refuse(p, "a local directory takes no options");
+		return location_refuse(p, "a local directory takes no options");
 	if (*p->text != '/') {
 		base = getcwd(NULL, 0);
 		if (!base || *base != '/')
-			return refuse(p, "the working directory cannot be "
-					 "found; write the path from the root");
+			return location_refuse(
+			    p, "the working directory cannot be "
+			       "found; write the path from the root");
 	}
 	result = set_path(p, base ? base : "", p->text);
 	if (result)
 		return result;
 	p->location->text = strdup(p->location->path);
-	return p->location->text ? 0 : out_of_memory(p);
+	return p->location->text ? 0 : location_out_of_memory(p);
 }
 
 /* --- Hosts --------------------------------------------------------------- */
 
 /* `address` is what stood between brackets: an IPv6 address, perhaps with a
  * zone (RFC 4007 section 11); stored in the one text that inet_ntop gives. */
-static int set_ipv6(struct parser *p, const char *address, bool url)
+static int set_ipv6(struct location_parser *p, const char *address, bool url)
 {
 	char text[INET6_ADDRSTRLEN + ZONE_MAX + 2];
 	size_t len = strcspn(address, "%");
@@ -249,12 +240,12 @@ static int set_ipv6(struct parser *p, const char *address, bool url)
 	struct in6_addr binary;
 
 	if (len >= INET6_ADDRSTRLEN)
-		return refuse(p, "\"%.*s\" is no IPv6 address", SHOWN_MAX,
-			      address);
+		return location_refuse(p, "\"%.*s\" is no IPv6 address",
+				       SHOWN_MAX, address);
 	memcpy(text, address, len);
 	text[len] = '\0';
 	if (inet_pton(AF_INET6, text, &binary) != 1)
-		return refuse(p, "\"%s\" is no IPv6 address", text);
+		return location_refuse(p, "\"%s\" is no IPv6 address", text);
 	inet_ntop(AF_INET6, &binary, text, INET6_ADDRSTRLEN);
 	if (*zone) {
 		/* A URL writes the percent sign as %25 (RFC 6874). */
@@ -262,78 +253,71 @@ static int set_ipv6(struct parser *p, const char *address, bool url)
 		len = strlen(zone);
 		if (len == 0 || len > ZONE_MAX ||
 		    strspn(zone, ZONE_ALPHABET) != len)
-			return refuse(p, "\"%.*s\" is no network interface",
-				      SHOWN_MAX, zone);
+			return location_refuse(
+			    p, "\"%.*s\" is no network interface", SHOWN_MAX,
+			    zone);
 		strcat(strcat(text, "%"), zone);
 	}
 	p->location->host = strdup(text);
-	return p->location->host ? 0 : out_of_memory(p);
-}
-
-/* True for the name of an EFS file system as AWS prints it: "fs-" and
- * hexadecimal digits, no domain. */
-static bool is_efs_name(const char *host)
-{
-	return !strncasecmp(host, "fs-", 3) && strlen(host) >= 11 &&
-	       strspn(host + 3, "0123456789abcdefABCDEF") == strlen(host + 3);
+	return p->location->host ? 0 : location_out_of_memory(p);
 }
 
 /* Refuses what cannot be a host name or an IPv4 address. */
-static int check_host(struct parser *p, const char *host)
+static int check_host(struct location_parser *p, const char *host)
 {
 	size_t len = strlen(host);
 	size_t bad = strspn(host, ZONE_ALPHABET);
 	struct in_addr binary;
 
 	if (len == 0)
-		return refuse(p, "the host is missing; write host:/path");
+		return location_refuse(p,
+				       "the host is missing; write host:/path");
 	if (host[bad] == '@')
-		return refuse(p, "a location has no user name; leave out what "
-				 "stands before \"@\"");
+		return location_refuse(
+		    p, "a location has no user name; leave out what "
+		       "stands before \"@\"");
 	if (host[bad] == '/')
-		return refuse(p, "neither a host nor a local directory; a "
-				 "local directory starts with / or ./");
+		return location_refuse(
+		    p, "neither a host nor a local directory; a "
+		       "local directory starts with / or ./");
 	if (host[bad] == ':')
-		return refuse(p, "an IPv6 address is written in brackets, "
-				 "[address]:/path, and a port as "
-				 "nfs://host:port/path");
+		return location_refuse(
+		    p, "an IPv6 address is written in brackets, "
+		       "[address]:/path, and a port as "
+		       "nfs://host:port/path");
 	if (host[bad])
-		return refuse(p, "\"%.*s\" is no host name", SHOWN_MAX, host);
+		return location_refuse(p, "\"%.*s\" is no host name", SHOWN_MAX,
+				       host);
 	if (len > HOST_MAX)
-		return refuse(p, "the host name is longer than %d bytes",
-			      HOST_MAX);
+		return location_refuse(
+		    p, "the host name is longer than %d bytes", HOST_MAX);
 	for (const char *s = host; *s; s += s[0] == '.') {
 		size_t label = strcspn(s, ".");
 
 		if (label == 0 || label > HOST_LABEL)
-			return refuse(p,
-				      "\"%s\" is no host name: each part "
-				      "between dots has 1 to %d bytes",
-				      host, HOST_LABEL);
+			return location_refuse(
+			    p,
+			    "\"%s\" is no host name: each part "
+			    "between dots has 1 to %d bytes",
+			    host, HOST_LABEL);
 		s += label;
 	}
 	if (strspn(host, "0123456789.") == len &&
 	    inet_pton(AF_INET, host, &binary) != 1)
-		return refuse(p, "\"%s\" is no IPv4 address", host);
-	if (is_efs_name(host))
-		return refuse(p,
-			      "names of EFS file systems are not looked up "
-			      "yet; write the DNS name of a mount target, "
-			      "%s.efs.REGION.amazonaws.com:/path, or its "
-			      "address",
-			      host);
+		return location_refuse(p, "\"%s\" is no IPv4 address", host);
 	return 0;
 }
 
 /* Takes over text[0..len) as the host: brackets mean IPv6. `url` says that it
  * stands in one. */
-static int set_host(struct parser *p, const char *text, size_t len, bool url)
+static int set_host(struct location_parser *p, const char *text, size_t len,
+		    bool url)
 {
 	CLEANUP_FREE char *host = strndup(text, len);
 	int result;
 
 	if (!host)
-		return out_of_memory(p);
+		return location_out_of_memory(p);
 	if (len > 1 && host[0] == '[' && host[len - 1] == ']') {
 		host[len - 1] = '\0';
 		return set_ipv6(p, host + 1, url);
@@ -344,184 +328,14 @@ static int set_host(struct parser *p, const char *text, size_t len, bool url)
 	for (char *s = host; *s; s++)
 		*s = (char)tolower((unsigned char)*s);
 	p->location->host = steal(host);
-	return 0;
-}
-
-/* --- Options ------------------------------------------------------------- */
-
-/* An option's number, plain decimal digits from `min` to `max`. */
-static int parse_number(struct parser *p, const char *name, const char *value,
-			uint64_t min, uint64_t max, uint64_t *ret)
-{
-	size_t len = strlen(value);
-	uint64_t number = 0;
-
-	if (len > 0 && len <= 10 && strspn(value, "0123456789") == len)
-		number = strtoull(value, NULL, 10);
-	else
-		len = 0;
-	if (len == 0 || number < min || number > max)
-		return refuse(p, "%s=%.*s is not a number from %llu to %llu",
-			      name, SHOWN_MAX, value, (unsigned long long)min,
-			      (unsigned long long)max);
-	*ret = number;
-	return 0;
-}
-
-static int set_vers(struct parser *p, const char *value)
-{
-	static const struct {
-		const char *text;
-		enum location_version version;
-	} known[] = {
-	    {"3", LOCATION_V3},
-	    {"4.0", LOCATION_V40},
-	    {"4.1", LOCATION_V41},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if (!strcmp(value, known[i].text)) {
-			p->location->version = known[i].version;
-			return 0;
-		}
-	}
-	return refuse(p,
-		      "vers=%.*s is not spoken; vers=3, vers=4.0 and "
-		      "vers=4.1 are",
-		      SHOWN_MAX, value);
-}
-
-/* The port behind the host once more; they had better agree. */
-static int set_nfs_port(struct parser *p, uint16_t port)
-{
-	struct location *l = p->location;
-
-	if (l->has_port && l->port != port)
-		return refuse(p,
-			      "nfsport=%u is another port than the %u behind "
-			      "the host; leave one of them out",
-			      port, l->port);
-	l->port = port;
-	l->has_port = true;
-	return 0;
-}
-
-enum option {
-	OPTION_CONNS,
-	OPTION_DEADLINE,
-	OPTION_GID,
-	OPTION_MOUNTPORT,
-	OPTION_NFSPORT,
-	OPTION_UID,
-	OPTION_VERS,
-};
-
-static const struct {
-	const char *name;
-	uint64_t min, max; /* of a number */
-} options[] = {
-    [OPTION_CONNS] = {"conns", 1, CONNS_MAX},
-    [OPTION_DEADLINE] = {"deadline", 1, DEADLINE_MAX},
-    [OPTION_GID] = {"gid", 0, ID_MAX},
-    [OPTION_MOUNTPORT] = {"mountport", 1, UINT16_MAX},
-    [OPTION_NFSPORT] = {"nfsport", 1, UINT16_MAX},
-    [OPTION_UID] = {"uid", 0, ID_MAX},
-    [OPTION_VERS] = {"vers", 0, 0},
-};
-
-static int set_option(struct parser *p, enum option option, const char *value)
-{
-	struct location *l = p->location;
-	uint64_t n = 0;
-	int result;
-
-	if (option == OPTION_VERS)
-		return set_vers(p, value);
-	result = parse_number(p, options[option].name, value,
-			      options[option].min, options[option].max, &n);
-	if (result)
-		return result;
-	switch (option) {
-	case OPTION_CONNS:
-		l->conns = (unsigned)n;
-		break;
-	case OPTION_DEADLINE:
-		l->deadline_s = (unsigned)n;
-		break;
-	case OPTION_GID:
-		l->gid = (int64_t)n;
-		break;
-	case OPTION_MOUNTPORT:
-		l->mount_port = (uint16_t)n;
-		break;
-	case OPTION_NFSPORT:
-		return set_nfs_port(p, (uint16_t)n);
-	case OPTION_UID:
-		l->uid = (int64_t)n;
-		break;
-	case OPTION_VERS:
-		break;
-	}
-	return 0;
-}
-
-/* One "name=value" of text[0..len). */
-static int parse_option(struct parser *p, const char *text, size_t len)
-{
-	CLEANUP_FREE char *name = strndup(text, len);
-	CLEANUP_FREE char *value = NULL;
-	char *equals;
-	int result;
-
-	if (!name)
-		return out_of_memory(p);
-	if (len == 0)
-		return refuse(p, "an option is empty; after \"?\" comes "
-				 "name=value, more of them after \"&\"");
-	equals = strchr(name, '=');
-	if (!equals)
-		return refuse(p, "option \"%.*s\" has no value; write %.*s=..",
-			      SHOWN_MAX, name, SHOWN_MAX, name);
-	*equals = '\0';
-	result = decode(p, "options", equals + 1, strlen(equals + 1), &value);
-	if (result)
-		return result;
-	for (unsigned i = 0; i < ARRAY_SIZE(options); i++) {
-		if (strcmp(name, options[i].name))
-			continue;
-		if (p->seen & 1u << i)
-			return refuse(p, "option %s is given twice", name);
-		p->seen |= 1u << i;
-		return set_option(p, (enum option)i, value);
-	}
-	return refuse(p,
-		      "option \"%.*s\" is not known; there are conns, "
-		      "deadline, gid, mountport, nfsport, uid and vers",
-		      SHOWN_MAX, name);
-}
-
-static int parse_options(struct parser *p, const char *text)
-{
-	for (;;) {
-		size_t len = strcspn(text, "&");
-		int result = parse_option(p, text, len);
-
-		if (result)
-			return result;
-		if (!text[len])
-			break;
-		text += len + 1;
-	}
-	if (p->location->mount_port && p->location->version != LOCATION_V3)
-		return refuse(p, "mountport= is for vers=3, which this "
-				 "location does not ask for");
-	return 0;
+	return location_take_efs(p);
 }
 
 /* --- Servers ------------------------------------------------------------- */
 
-/* Writes the canonical text: host:/path, or an URL when there is a port. */
-static int set_text(struct parser *p)
+/* Writes the canonical text: host:/path, or an URL when there is a port or an
+ * access point, which has a root of its own. */
+static int set_text(struct location_parser *p)
 {
 	struct location *l = p->location;
 	bool brackets = strchr(l->host, ':') != NULL;
@@ -529,10 +343,10 @@ static int set_text(struct parser *p)
 	const char *close = brackets ? "]" : "";
 	char *end;
 
-	l->text = malloc(strlen(l->host) + 3 * strlen(l->path) + 32);
+	l->text = malloc(strlen(l->host) + 3 * strlen(l->path) + 64);
 	if (!l->text)
-		return out_of_memory(p);
-	if (l->port == NFS_PORT) {
+		return location_out_of_memory(p);
+	if (l->port == LOCATION_PORT && !l->access_point) {
 		sprintf(l->text, "%s%s%s:%s", open, l->host, close, l->path);
 		return 0;
 	}
@@ -542,13 +356,17 @@ static int set_text(struct parser *p)
 		if (*s == '%') /* before an interface, RFC 6874 */
 			end = stpcpy(end, "25");
 	}
-	end += sprintf(end, "%s:%u", close, l->port);
-	encode(end, l->path);
+	end = stpcpy(end, close);
+	if (l->port != LOCATION_PORT)
+		end += sprintf(end, ":%u", l->port);
+	end = encode(end, l->path);
+	if (l->access_point)
+		sprintf(end, "?accesspoint=%s", l->access_point);
 	return 0;
 }
 
 /* host[:port][/path][?options], behind "nfs://". */
-static int parse_url(struct parser *p, const char *text)
+static int parse_url(struct location_parser *p, const char *text)
 {
 	CLEANUP_FREE char *path = NULL;
 	size_t authority = strcspn(text, "/?#");
@@ -560,43 +378,51 @@ static int parse_url(struct parser *p, const char *text)
 	int result;
 
 	if (strchr(text, '#'))
-		return refuse(p, "\"#\" has no meaning here; in a name it is "
-				 "written %%23");
-	p->location->port = NFS_PORT;
+		return location_refuse(
+		    p, "\"#\" has no meaning here; in a name it is "
+		       "written %%23");
+	p->location->port = LOCATION_PORT;
 	if (colon && (!bracket || colon > bracket)) {
 		CLEANUP_FREE char *port = NULL;
 		uint64_t n = 0;
 
 		host_len = (size_t)(colon - text);
 		if (memchr(text, ':', host_len) && *text != '[')
-			return refuse(p, "an IPv6 address is written in "
-					 "brackets: nfs://[address]/path");
+			return location_refuse(
+			    p, "an IPv6 address is written in "
+			       "brackets: nfs://[address]/path");
 		port = strndup(colon + 1, authority - host_len - 1);
 		if (!port)
-			return out_of_memory(p);
-		result = parse_number(p, "port", port, 1, UINT16_MAX, &n);
+			return location_out_of_memory(p);
+		result =
+		    location_parse_number(p, "port", port, 1, UINT16_MAX, &n);
 		if (result)
 			return result;
 		p->location->port = (uint16_t)n;
 		p->location->has_port = true;
 	}
 	if (host_len == 0)
-		return refuse(p, "the host is missing; write nfs://host/path");
+		return location_refuse(
+		    p, "the host is missing; write nfs://host/path");
 	result = set_host(p, text, host_len, true);
 	if (!result)
-		result = decode(p, "path", text + authority, path_len, &path);
-	/* decode() lets through only the slashes that separate names. */
+		result = location_decode(p, "path", text + authority, path_len,
+					 &path);
+	/* location_decode() lets through only the slashes that separate names.
+	 */
 	if (!result)
 		result = set_path(p, "", path);
 	if (!result && *rest == '?')
-		result = parse_options(p, rest + 1);
+		result = location_parse_options(p, rest + 1);
 	if (!result && p->more)
-		result = parse_options(p, p->more);
+		result = location_parse_options(p, p->more);
+	if (!result)
+		result = location_check_options(p);
 	return result ? result : set_text(p);
 }
 
 /* host:/path, everything as written. */
-static int parse_host_path(struct parser *p)
+static int parse_host_path(struct location_parser *p)
 {
 	const char *text = p->text;
 	const char *close = *text == '[' ? strchr(text, ']') : NULL;
@@ -606,38 +432,42 @@ static int parse_host_path(struct parser *p)
 	if (!colon) {
 		colon = strchr(text, ':');
 		if (colon && !strchr(text, '/') && !colon[1])
-			return refuse(p, "the path is missing; write %.*s:/",
-				      (int)(colon - text), text);
-		return refuse(p, "neither a server's host:/path (its path "
-				 "starts with /) nor a local directory, which "
-				 "starts with / or ./");
+			return location_refuse(
+			    p, "the path is missing; write %.*s:/",
+			    (int)(colon - text), text);
+		return location_refuse(
+		    p, "neither a server's host:/path (its path "
+		       "starts with /) nor a local directory, which "
+		       "starts with / or ./");
 	}
-	p->location->port = NFS_PORT;
+	p->location->port = LOCATION_PORT;
 	result = set_host(p, text, (size_t)(colon - text), false);
 	if (!result)
 		result = set_path(p, "", colon + 1);
 	if (!result && p->more)
-		result = parse_options(p, p->more);
+		result = location_parse_options(p, p->more);
+	if (!result)
+		result = location_check_options(p);
 	return result ? result : set_text(p);
 }
 
-static int parse(struct parser *p)
+static int parse(struct location_parser *p)
 {
 	size_t scheme = strspn(p->text, ZONE_ALPHABET "+");
 
 	if (!*p->text)
-		return refuse(p, "the location is empty");
+		return location_refuse(p, "the location is empty");
 	if (is_local(p->text))
 		return parse_local(p);
 	p->location->kind = LOCATION_NFS;
 	if (scheme > 0 && !strncmp(p->text + scheme, "://", 3)) {
 		if (scheme == 3 && !strncasecmp(p->text, "nfs", 3))
 			return parse_url(p, p->text + 6);
-		return refuse(p,
-			      "\"%.*s://\" is not known; write host:/path, "
-			      "nfs://host/path or a local directory",
-			      (int)(scheme < SHOWN_MAX ? scheme : SHOWN_MAX),
-			      p->text);
+		return location_refuse(
+		    p,
+		    "\"%.*s://\" is not known; write host:/path, "
+		    "nfs://host/path or a local directory",
+		    (int)(scheme < SHOWN_MAX ? scheme : SHOWN_MAX), p->text);
 	}
 	return parse_host_path(p);
 }
@@ -651,7 +481,7 @@ int location_parse(const char *text, struct location **ret, char *error,
 int location_parse_with(const char *text, const char *more,
 			struct location **ret, char *error, size_t error_size)
 {
-	struct parser p = {
+	struct location_parser p = {
 	    .text = text,
 	    .more = more,
 	    .error = error,
@@ -661,7 +491,7 @@ int location_parse_with(const char *text, const char *more,
 	int result;
 
 	if (!p.location)
-		return out_of_memory(&p);
+		return location_out_of_memory(&p);
 	p.location->uid = -1;
 	p.location->gid = -1;
 	result = parse(&p);
@@ -679,6 +509,14 @@ struct location *location_free(struct location *l)
 		free(l->text);
 		free(l->host);
 		free(l->path);
+		free(l->ca);
+		free(l->file_system);
+		free(l->region);
+		free(l->zone);
+		free(l->mount_targets);
+		free(l->access_point);
+		free(l->aws_profile);
+		free(l->role_arn);
 	}
 	free(l);
 	return NULL;

@@ -17,7 +17,13 @@
  * Options: vers=3, 4.0 or 4.1 (the default), nfsport=N (the same as a port
  * behind the host), mountport=N (of the mount service, with vers=3),
  * conns=N 1..16, uid=N, gid=N (AUTH_SYS credentials; default: the caller's),
- * deadline=SECONDS 1..86400 (how long an unreachable server is waited for).
+ * deadline=SECONDS 1..86400 (how long an unreachable server is waited for),
+ * tls (yes or no), ca=FILE (whose certificates are trusted).
+ *
+ * A host fs-ID, or its DNS name, is an Amazon EFS file system, reached with TLS
+ * unless tls=no says otherwise. Only it has: accesspoint=fsap-ID, iam (yes or
+ * no), awsprofile=NAME, rolearn=ARN, region=NAME, az=ZONE, and
+ * mounttarget=ADDRESS[,ADDRESS..] in place of its DNS name.
  *
  * Thread rule: immutable once parsed.
  */
@@ -52,6 +58,18 @@ struct location {
 	unsigned deadline_s; /* 0: the default */
 	int64_t uid;         /* -1: the caller's */
 	int64_t gid;
+	bool tls; /* encrypted, the server verified */
+	char *ca; /* file of trusted certificates; NULL: the system's */
+
+	/* Amazon EFS. What was not written is NULL. */
+	char *file_system; /* "fs-..", also the host; NULL: not EFS */
+	char *region;
+	char *zone;          /* of the mount target */
+	char *mount_targets; /* addresses, with commas between */
+	char *access_point;  /* "fsap-.." */
+	bool iam;            /* connections are signed */
+	char *aws_profile;
+	char *role_arn;
 };
 
 /*

@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "volume/efs.h"
 #include "volume/location.h"
 #include "volume/nfs4_hold.h"
 
@@ -300,6 +301,7 @@ static void v4_free(struct volume *volume)
 	if (!v)
 		return;
 	client_free(v->client);
+	efs_free(v->efs);
 	batch_memory_free(v->memory);
 	hold_table_free(v->holds);
 	free(v->root);
@@ -336,7 +338,6 @@ static int connect_to(struct v4 *v, const struct location *l, char *error,
 	gid_t groups[NGROUPS_MAX];
 	uint32_t gids[GIDS_MAX];
 	struct client_options options = {
-	    .host = l->host,
 	    .port = l->port,
 	    .conns = l->conns,
 	    .deadline_s = l->deadline_s,
@@ -345,13 +346,28 @@ static int connect_to(struct v4 *v, const struct location *l, char *error,
 	    .gids = gids,
 	};
 
+	int r = efs_new(l, &v->efs, error, error_size);
+
+	if (r < 0)
+		return r;
+	options.host = efs_get_hosts(v->efs);
+	options.tls = efs_get_tls(v->efs);
 	if (l->uid < 0) {
 		int count = getgroups(ARRAY_SIZE(groups), groups);
 
 		for (int i = 0; i < count && i < GIDS_MAX; i++)
 			gids[options.gid_count++] = groups[i];
 	}
-	return client_open(&options, &v->client, error, error_size);
+	r = client_open(&options, &v->client, error, error_size);
+	if (r == -EHOSTUNREACH && l->file_system && !l->mount_targets) {
+		size_t len = strlen(error);
+
+		snprintf(
+		    error + len, error_size - len,
+		    "; outside of its VPC the name is not known: give the "
+		    "address of a mount target there, mounttarget=ADDRESS");
+	}
+	return r;
 }
 
 /* The server's limits, from its root: what is not told stays unlimited. */

@@ -48,6 +48,8 @@
 struct hold;
 struct hold_table;
 
+struct efs;
+
 struct v4 {
 	struct volume volume; /* first, see backend.h */
 	struct client *client;
@@ -55,6 +57,7 @@ struct v4 {
 	struct hold_table *holds;
 	struct handle *root;
 	char *location;
+	struct efs *efs;   /* how the server is reached */
 	uint32_t name_max; /* 0: not told */
 	uint32_t link_max;
 	size_t read_max; /* bytes of one READ; SIZE_MAX: not told */

@@ -46,8 +46,16 @@ static const struct {
     {"[fe80::1%2500]:/", "[fe80::1%2500]:/", "fe80::1%2500", "/", 0},
     {"nfs://[fe80::1%252500]/", "[fe80::1%2500]:/", "fe80::1%2500", "/", 0},
     {"fs-0123456789abcdef0.efs.eu-west-1.amazonaws.com:/",
-     "fs-0123456789abcdef0.efs.eu-west-1.amazonaws.com:/",
-     "fs-0123456789abcdef0.efs.eu-west-1.amazonaws.com", "/", 0},
+     "fs-0123456789abcdef0:/", "fs-0123456789abcdef0", "/", 0},
+    {"FS-0123ABCD:/x", "fs-0123abcd:/x", "fs-0123abcd", "/x", 0},
+    {"fs-backup:/x", "fs-backup:/x", "fs-backup", "/x", 0},
+    {"fs-0123abcd.example.org:/", "fs-0123abcd.example.org:/",
+     "fs-0123abcd.example.org", "/", 0},
+    {"nfs://fs-0123abcd:2050/x", "nfs://fs-0123abcd:2050/x", "fs-0123abcd",
+     "/x", 2050},
+    {"nfs://fs-0123abcd/a?accesspoint=fsap-0123456789abcdef0",
+     "nfs://fs-0123abcd/a?accesspoint=fsap-0123456789abcdef0", "fs-0123abcd",
+     "/a", 0},
     {"fs-server:/", "fs-server:/", "fs-server", "/", 0},
     {"nfs:/x", "nfs:/x", "nfs", "/x", 0},
     {"nfs://host", "host:/", "host", "/", 0},
@@ -159,9 +167,29 @@ static const struct {
     {"host:/" X250 "123456", "256 bytes"},
     {"nfs://host/" X250 "123456", "256 bytes"},
     {"/" X250 "123456", "256 bytes"},
-    {"fs-0123456789abcdef0:/", "fs-0123456789abcdef0.efs.REGION"},
-    {"FS-01234567:/x", "EFS"},
-    {"nfs://fs-0123456789abcdef0/x", "EFS"},
+    {"nfs://h/?iam", "iam is for EFS"},
+    {"nfs://h/?region=eu-west-1", "region is for EFS"},
+    {"nfs://h/?mounttarget=10.0.0.1", "mounttarget is for EFS"},
+    {"nfs://h/?tls=perhaps", "say yes or no"},
+    {"nfs://h/?tls&tls", "twice"},
+    {"nfs://h/?tls&vers=3", "NFSv4.1 only"},
+    {"nfs://h/?ca=/x", "ca= is for TLS"},
+    {"nfs://h/?tls&ca=x", "from the root"},
+    {"nfs://h/?tls&ca=", "ca= is empty"},
+    {"nfs://h/?conns", "has no value"},
+    {"nfs://fs-0123abcd/?vers=4.0", "NFSv4.1"},
+    {"nfs://fs-0123abcd/?accesspoint=fsap-1", "no access point"},
+    {"nfs://fs-0123abcd/?accesspoint=fsap-0123456789ABCDEF0", "no access"},
+    {"nfs://fs-0123abcd/?iam&tls=no", "needs TLS"},
+    {"nfs://fs-0123abcd/?accesspoint=fsap-0123456789abcdef0&tls=off",
+     "needs TLS"},
+    {"nfs://fs-0123abcd/?region=Mars", "no region"},
+    {"nfs://fs-0123abcd/?az=a.b", "no availability zone"},
+    {"nfs://fs-0123abcd/?mounttarget=10.0.0.1;x", "commas"},
+    {"nfs://fs-0123abcd.efs.eu-west-1.amazonaws.com/?region=us-east-1",
+     "another region"},
+    {"nfs://use1-az1.fs-0123abcd.efs.eu-west-1.amazonaws.com/?az=use1-az2",
+     "another zone"},
     {"http://host/", "\"http://\""},
     {"s3://bucket/x", "\"s3://\""},
     {"nfs4://host/x", "\"nfs4://\""},
@@ -196,7 +224,7 @@ static const struct {
     {"nfs://host/?=1", "option \"\" is not known"},
     {"nfs://host/?CONNS=1", "\"CONNS\" is not known"},
     {"nfs://host/?con=1", "\"con\" is not known"},
-    {"nfs://host/?tls=1", "\"tls\" is not known"},
+    {"nfs://host/?tls=1", "say yes or no"},
     {"nfs://host/?conns=1&conns=1", "conns is given twice"},
     {"nfs://host/?vers=4.1&vers=4.1", "vers is given twice"},
     {"nfs://host/?conns=", "conns="},
@@ -270,6 +298,68 @@ static void test_versions(void **state)
 		assert_int_equal(l->mount_port, versions[i].mount_port);
 		location_free(l);
 	}
+}
+
+static void assert_text(const char *got, const char *want)
+{
+	if (!want)
+		assert_null(got);
+	else
+		assert_string_equal(got, want);
+}
+
+static void test_efs(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *region, *zone, *targets, *access_point;
+		bool tls, iam;
+	} efs[] = {
+	    {"fs-0123abcd:/", NULL, NULL, NULL, NULL, true, false},
+	    {"nfs://fs-0123abcd/?tls=no", NULL, NULL, NULL, NULL, false, false},
+	    {"fs-0123abcd.efs.eu-west-1.amazonaws.com:/", "eu-west-1", NULL,
+	     NULL, NULL, true, false},
+	    {"use1-az1.fs-0123abcd.efs.us-east-1.amazonaws.com:/", "us-east-1",
+	     "use1-az1", NULL, NULL, true, false},
+	    {"fs-0123abcd.efs.cn-north-1.amazonaws.com.cn:/", "cn-north-1",
+	     NULL, NULL, NULL, true, false},
+	    {"nfs://fs-0123abcd/?iam&region=eu-west-1&az=eu-west-1a&tls",
+	     "eu-west-1", "eu-west-1a", NULL, NULL, true, true},
+	    {"nfs://fs-0123abcd.efs.eu-west-1.amazonaws.com/?region=eu-west-1",
+	     "eu-west-1", NULL, NULL, NULL, true, false},
+	    {"nfs://fs-0123abcd/?mounttarget=10.0.0.1,10.0.1.1&iam=no", NULL,
+	     NULL, "10.0.0.1,10.0.1.1", NULL, true, false},
+	    {"nfs://fs-0123abcd/?accesspoint=fsap-0123456789abcdef0", NULL,
+	     NULL, NULL, "fsap-0123456789abcdef0", true, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(efs); i++) {
+		struct location *l = must_parse(efs[i].text);
+
+		assert_string_equal(l->file_system, "fs-0123abcd");
+		assert_text(l->region, efs[i].region);
+		assert_text(l->zone, efs[i].zone);
+		assert_text(l->mount_targets, efs[i].targets);
+		assert_text(l->access_point, efs[i].access_point);
+		assert_int_equal(l->tls, efs[i].tls);
+		assert_int_equal(l->iam, efs[i].iam);
+		location_free(l);
+	}
+}
+
+static void test_tls(void **state)
+{
+	struct location *l = must_parse("nfs://h/?tls&ca=/etc/ca.pem");
+
+	(void)state;
+	assert_true(l->tls);
+	assert_string_equal(l->ca, "/etc/ca.pem");
+	assert_null(l->file_system);
+	location_free(l);
+	l = must_parse("nfs://h/");
+	assert_false(l->tls);
+	location_free(l);
 }
 
 static void test_options(void **state)
@@ -403,7 +493,8 @@ static void test_free_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_servers),      cmocka_unit_test(test_options),
+	    cmocka_unit_test(test_servers),      cmocka_unit_test(test_efs),
+	    cmocka_unit_test(test_tls),          cmocka_unit_test(test_options),
 	    cmocka_unit_test(test_versions),     cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_short_error),  cmocka_unit_test(test_local),
 	    cmocka_unit_test(test_free_nothing),
