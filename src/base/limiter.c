@@ -219,14 +219,19 @@ bool limiter_take(struct limiter *l, uint64_t units)
 
 bool limiter_try(struct limiter *l, uint64_t units)
 {
+	double wanted;
 	bool had;
 
 	if (is_open(l) || units == 0)
 		return true;
 	pthread_mutex_lock(&l->lock);
 	fill(l);
+	/* Nobody could try for more than the bucket holds: a full one will do,
+	 * and what is missing is owed. */
+	wanted = at_most((double)units,
+			 room((double)atomic_load(&l->rate), SMALL_S));
 	had = is_open(l) ||
-	      (l->serving == l->next_ticket && available(l) >= (double)units);
+	      (l->serving == l->next_ticket && available(l) >= wanted);
 	if (had)
 		spend(l, (double)units);
 	pthread_mutex_unlock(&l->lock);

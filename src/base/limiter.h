@@ -47,7 +47,8 @@ uint64_t limiter_get_rate(const struct limiter *l);
 bool limiter_take(struct limiter *l, uint64_t units);
 
 /* The same without waiting: false when they are not there, or others wait for
- * theirs; then nothing is taken. */
+ * theirs; then nothing is taken. More than comes at once is had when as much
+ * as that is there, and the rest owed. */
 bool limiter_try(struct limiter *l, uint64_t units);
 
 /* Units that were taken and are not used after all. */

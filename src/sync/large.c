@@ -321,8 +321,9 @@ static int copy_ranges(struct large *g)
 	if (r == 0)
 		r = failed(g, range_writer_commit(writer), PHASE_WRITE,
 			   DESTINATION);
-	if (r > 0) {
-		/* Stopped in the middle: keep what is there, if that can be. */
+	if (r > 0 || (r == -ECANCELED && engine_is_stopping(g->engine))) {
+		/* Stopped in the middle, perhaps while it waited for a limit:
+		 * keep what is there, if that can be. */
 		checkpoint(g, writer);
 		r = failed(g, -ECANCELED, PHASE_WRITE, DESTINATION);
 	}

@@ -18,8 +18,12 @@
 
 #include "base/blob.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/extent.h"
 #include "volume/volume.h"
+
+/* How often more is asked for while a limit holds it up. */
+#define HELD_UP_NS (20 * NS_PER_MS)
 
 #define WINDOW_MIN 4
 #define WINDOW_MAX 16
@@ -60,6 +64,7 @@ struct range_reader {
 	uint64_t to;
 	uint64_t from;
 	unsigned window;
+	bool held_up; /* could have asked for more but for a limit */
 	struct read_slot slot[];
 };
 
@@ -70,11 +75,15 @@ struct range_reader *range_reader_new(struct volume *v,
 {
 	struct range_reader *r =
 	    calloc(1, sizeof(*r) + window * sizeof(r->slot[0]));
+	pthread_condattr_t monotonic;
 
 	if (!r)
 		return NULL;
 	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->changed, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	r->volume = v;
 	r->handle = handle;
 	r->from = r->next_ask = r->next_give = from;
@@ -111,6 +120,7 @@ static void ask_ahead(struct range_reader *r, bool wait)
 {
 	uint64_t horizon = r->next_give + (uint64_t)r->window * VOLUME_RANGE;
 
+	r->held_up = false;
 	while (r->next_ask < r->to && r->next_ask < horizon) {
 		struct read_slot *s = read_slot_of(r, r->next_ask);
 		uint64_t left = r->to - r->next_ask;
@@ -129,6 +139,7 @@ static void ask_ahead(struct range_reader *r, bool wait)
 			volume_start(r->volume, &s->call);
 		} else if (!volume_try_start(r->volume, &s->call)) {
 			s->in_flight = false;
+			r->held_up = true;
 			return;
 		}
 		r->next_ask += s->item.len;
@@ -143,6 +154,31 @@ static void await_answer(struct range_reader *r, struct read_slot *s)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* Waits for an answer, and not longer than until it is worth while to ask for
+ * more; false: it has not come. */
+static bool await_shortly(struct range_reader *r, struct read_slot *s)
+{
+	struct timespec until = clock_split_ns(clock_now_ns() + HELD_UP_NS);
+	bool come;
+
+	pthread_mutex_lock(&r->lock);
+	if (s->in_flight)
+		pthread_cond_timedwait(&r->changed, &r->lock, &until);
+	come = !s->in_flight;
+	pthread_mutex_unlock(&r->lock);
+	return come;
+}
+
+/* Waits for the range that is wanted next. A limit lets a little more be asked
+ * for every moment: over a long way it would not be reached if that waited for
+ * the answer. */
+static void await_next(struct range_reader *r, struct read_slot *s)
+{
+	while (r->held_up && !await_shortly(r, s))
+		ask_ahead(r, false);
+	await_answer(r, s);
+}
+
 int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
 		      size_t *ret_len, struct blob **ret_blob)
 {
@@ -152,7 +188,7 @@ int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
 	if (r->next_give >= r->to)
 		return 0;
 	ask_ahead(r, true);
-	await_answer(r, s);
+	await_next(r, s);
 	if (s->item.result < 0)
 		return s->item.result;
 	wanted = s->item.len;

@@ -196,12 +196,17 @@ static void test_try(void **state)
 	limiter_give(f.limiter, 30);
 	assert_false(limiter_try(f.limiter, 33));
 	assert_true(limiter_try(f.limiter, 30));
-	/* More than it ever holds. */
+	/* More than it ever holds is owed: the next has to wait for that. */
+	f.now_ns += 90 * NS_PER_MS;
+	assert_false(limiter_try(f.limiter, 1100));
 	f.now_ns += NS_PER_S;
-	assert_false(limiter_try(f.limiter, 101));
-	assert_true(limiter_try(f.limiter, 100));
+	assert_true(limiter_try(f.limiter, 1100));
+	assert_false(limiter_try(f.limiter, 1));
+	assert_near(take(&f, 1, 10), 1.01, 0.08);
+	/* What is given back does not heap up. */
 	limiter_give(f.limiter, 1000);
-	assert_false(limiter_try(f.limiter, 101));
+	assert_true(limiter_try(f.limiter, 60));
+	assert_false(limiter_try(f.limiter, 60));
 	limiter_set_rate(f.limiter, 0);
 	assert_true(limiter_try(f.limiter, UINT64_MAX));
 	limiter_free(f.limiter);
