@@ -28,6 +28,7 @@
 #include "options.h"
 #include "progress.h"
 #include "standing.h"
+#include "sync/filelist.h"
 #include "sync/mailbox.h"
 #include "sync/manifest.h"
 #include "sync/meter.h"
@@ -54,6 +55,7 @@ struct session {
 	struct volume *volume[SIDES];
 	struct task *task;
 	struct manifest *manifest;
+	struct filelist *list;         /* NULL: none was given */
 	struct engine *_Atomic engine; /* once it runs */
 	struct meter meter;            /* the main thread's */
 	struct progress *progress;
@@ -313,6 +315,21 @@ static void say_why(const struct session *s, const struct engine *e)
 		log_error("%s", text);
 }
 
+static enum exit_status load_list(struct session *s)
+{
+	const struct sync_options *o = &s->options->sync;
+	char error[ERROR_SIZE];
+	int r = 0;
+
+	if (o->files_from)
+		r = filelist_load(o->files_from, o->from0,
+				  task_get_directory(s->task), &s->list, error,
+				  sizeof(error));
+	if (r < 0)
+		log_error("--files-from: %s", error);
+	return r < 0 ? EXIT_USAGE : EXIT_DONE;
+}
+
 static enum exit_status run_engine(struct session *s)
 {
 	struct engine_setup setup = {
@@ -321,6 +338,7 @@ static enum exit_status run_engine(struct session *s)
 			 s->location[DESTINATION]->text},
 	    .manifest = s->manifest,
 	    .spill_directory = task_get_directory(s->task),
+	    .filelist = s->list,
 	    .options = &s->options->sync,
 	    .verify_only = s->options->command == COMMAND_VERIFY,
 	};
@@ -346,6 +364,8 @@ static void *worker_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "sync");
 	if (check_apart(s) == 0 && open_task(s))
+		s->status = load_list(s);
+	if (s->task && s->status == EXIT_DONE)
 		s->status = open_volumes(s);
 	if (s->task && s->status == EXIT_DONE)
 		s->status = open_manifest(s);
@@ -540,6 +560,7 @@ static void session_done(struct session *s)
 	int r;
 
 	engine_free(e);
+	filelist_free(s->list);
 	r = manifest_close(s->manifest);
 	if (r < 0) {
 		log_error("manifest: %s: the last records are lost, their "

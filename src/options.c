@@ -219,6 +219,9 @@ static int take_option(int opt, struct options *o)
 	case OPT_WATCH:
 		o->watch = true;
 		break;
+	case '0':
+		o->sync.from0 = true;
+		break;
 	case 'v':
 		o->verbose++;
 		break;
@@ -408,6 +411,12 @@ static int take_mount(struct options *o)
 			  o->once ? "--once" : "--interval");
 		return -EINVAL;
 	}
+	if (o->sync.files_from && !strcmp(o->sync.files_from, "-")) {
+		log_error(
+		    "--files-from=-: a mount reads the list anew for each "
+		    "run: give a file");
+		return -EINVAL;
+	}
 	if (o->view.debug) {
 		o->foreground = true;
 		o->verbose = 2;
@@ -428,10 +437,11 @@ static const struct command_word {
 			   the configuration */
 	int (*take_operands)(struct options *o);
 } command_words[] = {
-    {"sync", COMMAND_SYNC, "vhV", sync_options, true, 1, false, take_locations},
-    {"verify", COMMAND_VERIFY, "vhV", verify_options, true, 1, false,
+    {"sync", COMMAND_SYNC, "0vhV", sync_options, true, 1, false,
      take_locations},
-    {"check", COMMAND_CHECK, "vhV", check_options, true, 1, false,
+    {"verify", COMMAND_VERIFY, "0vhV", verify_options, true, 1, false,
+     take_locations},
+    {"check", COMMAND_CHECK, "0vhV", check_options, true, 1, false,
      take_checked},
     {"status", COMMAND_STATUS, "hV", status_options, false, 1, true,
      take_target},
@@ -441,7 +451,7 @@ static const struct command_word {
 };
 
 static const struct command_word mount_word = {
-    NULL, COMMAND_MOUNT, "o:fdvhV", mount_options, true, 2, false, take_mount,
+    NULL, COMMAND_MOUNT, "o:0fdvhV", mount_options, true, 2, false, take_mount,
 };
 
 static const struct command_word *find_word(const char *word)

@@ -49,7 +49,7 @@ _efsbridge()
 			noauto_unmount noexec ro soft syncdir= timeo=' -- "$cur")
 		return
 		;;
-	--include-from | --exclude-from)
+	--include-from | --exclude-from | --files-from)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -65,14 +65,15 @@ _efsbridge()
 		case ${COMP_WORDS[1]} in
 		sync)
 			options+=' --bwlimit --deleted --dry-run --exclude --exclude-from
-				--include --include-from --iops-limit --jobs --json
+				--files-from --from0 --include --include-from --iops-limit --jobs --json
 				--max-delete --max-duration --max-errors --max-wait
 				--no-atime --no-mode --no-owner --no-queue --no-times --overwrite
 				--quiet --retries --state --task --transfer-mode --verbose
 				--verify'
 			;;
 		verify)
-			options+=' --exclude --exclude-from --include --include-from
+			options+=' --exclude --exclude-from --files-from --from0
+				--include --include-from
 				--jobs --json --no-mode --no-owner --no-queue --no-times
 				--quiet --state --task'
 			;;
@@ -85,7 +86,7 @@ _efsbridge()
 		set) options+=' --state --task' ;;
 		*)
 			options+=' --bwlimit --debug --deleted --exclude --exclude-from
-				--foreground --include --include-from --interval
+				--files-from --foreground --from0 --include --include-from --interval
 				--iops-limit --jobs --max-delete --max-duration
 				--max-errors --max-wait --no-atime --no-mode --no-owner
 				--no-queue --no-sync --no-times

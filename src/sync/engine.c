@@ -48,6 +48,9 @@
 #define RETRY_FIRST_NS NS_PER_S
 #define RETRY_MAX_NS   (30 * NS_PER_S)
 
+/* Entries of which the source is said to have none, one by one. */
+#define MISSING_SAID_MAX 100
+
 #define SCANNERS_MIN 2
 #define SCANNERS_MAX 12
 
@@ -79,6 +82,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 	e->verify_only = setup->verify_only;
 	e->scope = setup->scope;
 	e->path = setup->path;
+	e->filelist = setup->filelist;
 	if (e->scope == SCOPE_PATH && !*e->path)
 		e->scope = SCOPE_ALL;
 	gate_init(&e->gate);
@@ -372,13 +376,18 @@ void engine_push_root(struct engine *e, struct dirnode *d)
 	dirstack_push(e->stack, d);
 }
 
-void engine_say_missing(struct engine *e)
+void engine_say_missing(struct engine *e, const char *path)
 {
-	CLEANUP_FREE char *text = escape_name(e->path);
+	uint64_t before = atomic_fetch_add(&e->missing, 1);
+	CLEANUP_FREE char *text = escape_name(path);
 
-	log_error("source %s: there is no such entry: nothing was done for it",
-		  text ? text : "?");
-	atomic_store(&e->missing, true);
+	if (before < MISSING_SAID_MAX)
+		log_error("source %s: there is no such entry: nothing was done "
+			  "for it",
+			  text ? text : "?");
+	else if (before == MISSING_SAID_MAX)
+		log_error("and more that the source does not have: they are "
+			  "counted as failed");
 	engine_count(e, COUNT_FAILED, 1);
 }
 
@@ -388,7 +397,7 @@ static char *root_only(struct engine *e)
 {
 	if (path_exists(e, SOURCE, e->path) != 0)
 		return strdup(e->path);
-	engine_say_missing(e);
+	engine_say_missing(e, e->path);
 	return strdup("");
 }
 
@@ -506,7 +515,8 @@ static void copy_tree(struct engine *e)
 		return;
 	if (!engine_is_stopping(e) && e->scope == SCOPE_RETRY)
 		retry_forget_gone(e);
-	if (!engine_is_stopping(e) && e->scope == SCOPE_ALL)
+	/* A list leaves those of other files for another run. */
+	if (!engine_is_stopping(e) && e->scope == SCOPE_ALL && !e->filelist)
 		retry_sweep_partials(e);
 }
 

@@ -19,6 +19,7 @@
 #include "sync/timetable.h"
 
 struct engine;
+struct filelist;
 struct filter;
 struct manifest;
 struct volume;
@@ -52,8 +53,8 @@ enum sync_limit {
 	LIMIT_PERCENT, /* of the destination's entries */
 };
 
-/* What `filter` points to is freed by settings_done(), and borrowed by copies
- * of the whole. */
+/* What it points to is freed by settings_done(), and borrowed by copies of the
+ * whole. */
 struct sync_options {
 	enum sync_transfer transfer;
 	enum sync_overwrite overwrite;
@@ -68,6 +69,9 @@ struct sync_options {
 	bool no_atime;         /* do not preserve the atime alone */
 	unsigned jobs;         /* lanes; 0: chosen by the round trip */
 	struct filter *filter; /* what is left out; NULL: nothing */
+	char *files_from;      /* the file that lists what is visited, from
+				  the root, or "-"; NULL: all */
+	bool from0;            /* its paths end with NULs */
 	struct timetable bandwidth; /* bytes a second, by the time of day */
 	uint64_t iops;              /* operations a second and side; 0: no
 				       limit */
@@ -99,6 +103,8 @@ struct engine_setup {
 	const char *spill_directory; /* for temporary databases */
 	const struct sync_options *options;
 	enum engine_scope scope;
+	struct filelist *filelist; /* entries to be visited; NULL: all.
+				      Borrowed */
 	const char *path; /* SCOPE_PATH: from the root, "" for it; borrowed */
 	bool verify_only; /* compare both trees and change neither */
 };

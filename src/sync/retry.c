@@ -140,7 +140,7 @@ static int narrow(const struct engine *e, struct dirnode *d)
 	size_t len = strlen(d->path);
 	const char *rest = e->path;
 
-	d->only_failed = e->scope != SCOPE_ALL;
+	d->only_failed = e->scope != SCOPE_ALL || e->filelist;
 	if (e->scope != SCOPE_PATH)
 		return 0;
 	if (len > 0) {

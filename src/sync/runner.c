@@ -33,6 +33,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "sync/filelist.h"
 #include "sync/manifest.h"
 #include "sync/meter.h"
 #include "sync/reason.h"
@@ -563,6 +564,22 @@ static void unpublish(struct runner *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* Reads the list that the options name: anew for each execution. */
+static int load_list(const struct runner *r, const struct sync_options *o,
+		     struct filelist **ret)
+{
+	char error[WORDS_SIZE];
+	int n;
+
+	if (!o->files_from)
+		return 0;
+	n = filelist_load(o->files_from, o->from0, r->setup.spill_directory,
+			  ret, error, sizeof(error));
+	if (n < 0)
+		log_error("--files-from: %s", error);
+	return n;
+}
+
 static struct outcome run(struct runner *r, const struct request *q)
 {
 	struct outcome o = {.status = ENGINE_STOPPED, .stop_side = SIDES};
@@ -581,15 +598,20 @@ static struct outcome run(struct runner *r, const struct request *q)
 
 	if (q->kind == RUN_VERIFY)
 		options.verify = VERIFY_ALL;
-	o.stop = engine_new(&setup, &e);
-	if (o.stop < 0)
+	o.stop = load_list(r, &options, &setup.filelist);
+	if (o.stop == 0)
+		o.stop = engine_new(&setup, &e);
+	if (o.stop < 0) {
+		filelist_free(setup.filelist);
 		return o;
+	}
 	publish(r, e);
 	o.status = engine_run(e);
 	o.execution = engine_get_execution(e);
 	o.stop = engine_get_stop(e, &o.stop_side);
 	unpublish(r);
 	engine_free(e);
+	filelist_free(setup.filelist);
 	return o;
 }
 

@@ -27,9 +27,6 @@
  * scanner. */
 #define JOIN_MEMORY 4096
 
-/* Directories listed in one request. */
-#define GROUP 8
-
 struct scanners {
 	unsigned count;
 	struct scanner scanner[];
@@ -84,6 +81,9 @@ static int join_page(struct scanner *s, struct volume_list *page)
 	for (size_t i = 0; i < page->ret_count; i++) {
 		struct volume_entry *entry = &page->ret_entries[i];
 
+		/* Asked for, and not there. */
+		if (entry->attr_result == -ENOENT && s->listed)
+			continue;
 		engine_count_once(s->engine, s->dir, COUNT_LISTED_DESTINATION,
 				  1);
 		if (is_sweepable(s->engine, entry->name)) {
@@ -114,6 +114,8 @@ static int next_page(struct scanner *s, enum side side,
 				   .cookie = page->cookie,
 				   .verifier = page->ret_verifier};
 
+	if (s->listed)
+		return scan_listed_next(s, side, page);
 	if (page->ret_count > 0)
 		next.cookie = page->ret_entries[page->ret_count - 1].cookie;
 	volume_items_done(VOLUME_LIST, page, 1);
@@ -208,6 +210,7 @@ static void scan_directory(struct scanner *s, struct dirnode *d,
 	s->dir = d;
 	s->met = false;
 	s->pruned = 0;
+	s->listed = scan_is_listed(s->engine, d);
 	join_reset(s->join);
 	r = scan_note_path(s);
 	if (r == 0 && destination->dir)
@@ -234,8 +237,8 @@ static void wake(struct volume_call *call)
 /* The pages to be asked for: those of one side that are to be listed. */
 struct pages {
 	size_t count;
-	struct volume_list items[GROUP];
-	struct volume_list *wanted[GROUP]; /* where they belong */
+	struct volume_list items[SCAN_GROUP];
+	struct volume_list *wanted[SCAN_GROUP]; /* where they belong */
 };
 
 static void add_page(struct pages *p, struct volume_list *page)
@@ -297,16 +300,20 @@ static void list_group(struct scanner *s, struct dirnode **nodes, int count,
 			scan_look_up(s, d, &source[i], &destination[i]);
 			continue;
 		}
+		if (scan_is_listed(s->engine, d))
+			continue;
 		add_page(&from, &source[i]);
 		if (destination[i].dir)
 			add_page(&to, &destination[i]);
 	}
 	list_both(s, &from, &to);
+	if (s->engine->filelist)
+		scan_listed_pages(s, nodes, count, source, destination);
 }
 
 static void scan_group(struct scanner *s, struct dirnode **nodes, int count)
 {
-	struct volume_list source[GROUP], destination[GROUP];
+	struct volume_list source[SCAN_GROUP], destination[SCAN_GROUP];
 	struct engine *e = s->engine;
 
 	gate_pass(&e->gate);
@@ -328,15 +335,15 @@ static void scan_group(struct scanner *s, struct dirnode **nodes, int count)
 static void *scanner_main(void *arg)
 {
 	struct scanner *s = arg;
-	struct dirnode *nodes[GROUP];
+	struct dirnode *nodes[SCAN_GROUP];
 	int n;
 
 	pthread_setname_np(pthread_self(), "scan");
 	for (;;) {
-		n = dirstack_try_pop(s->engine->stack, nodes, GROUP);
+		n = dirstack_try_pop(s->engine->stack, nodes, SCAN_GROUP);
 		if (n == 0) {
 			scan_flush(s);
-			n = dirstack_pop(s->engine->stack, nodes, GROUP);
+			n = dirstack_pop(s->engine->stack, nodes, SCAN_GROUP);
 		}
 		if (n < 0)
 			engine_stop(s->engine, n, SIDES);

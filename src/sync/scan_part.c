@@ -90,6 +90,12 @@ int scan_is_wanted(struct scanner *s, const struct volume_entry *entry)
 	struct attr attr;
 	int r = 1;
 
+	if (s->listed && !scan_listed_is_wanted(s, entry)) {
+		/* Only on the destination, if at all. */
+		if (entry->attr_result == -ENOENT)
+			return 0;
+		r = 0;
+	}
 	if (d->only) {
 		if (!is_on_the_way(d->only, entry))
 			return 0;
@@ -122,5 +128,5 @@ void scan_look_back(struct scanner *s)
 	}
 	/* What is gone when it is tried again was there before. */
 	if (*d->only && !s->met && !d->again)
-		engine_say_missing(s->engine);
+		engine_say_missing(s->engine, s->engine->path);
 }

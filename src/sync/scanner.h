@@ -30,6 +30,7 @@ struct scanner {
 	size_t path_room;
 	uint64_t prune_number; /* see prune.c */
 	uint64_t pruned;       /* names noted in it */
+	bool listed;           /* its pages are of names on a list */
 	bool met; /* the one entry that is wanted of it, dir->only */
 	struct subdirectory *subs; /* of the page at hand */
 	size_t sub_count;
@@ -47,6 +48,24 @@ void scan_entry(struct scanner *s, struct volume_entry *entry);
  * with that entry, where there is one. No destination: see scan_group(). */
 void scan_look_up(struct scanner *s, const struct dirnode *d,
 		  struct volume_list *source, struct volume_list *destination);
+
+/* Directories listed in one request. */
+#define SCAN_GROUP 8
+
+/* Is it visited for what a list names? Then it is not listed. */
+bool scan_is_listed(const struct engine *e, const struct dirnode *d);
+
+/* Instead of listing: the first pages of the directories of a group for which
+ * that is so, both sides at the same time, and a further page of the directory
+ * at hand. */
+void scan_listed_pages(struct scanner *s, struct dirnode **nodes, int count,
+		       struct volume_list *source,
+		       struct volume_list *destination);
+int scan_listed_next(struct scanner *s, enum side side,
+		     struct volume_list *page);
+
+/* Is the entry of such a page there, and wanted? Says what is missing. */
+bool scan_listed_is_wanted(struct scanner *s, const struct volume_entry *entry);
 
 /* Is the entry what the directory is visited for? 1, 0, or negative errno. */
 int scan_is_wanted(struct scanner *s, const struct volume_entry *entry);

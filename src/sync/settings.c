@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -299,6 +300,29 @@ static int take_max_duration(struct sync_options *o, const char *value,
 	return 0;
 }
 
+/* A daemon has another directory of its own. */
+static int take_files_from(struct sync_options *o, const char *value,
+			   char *error, size_t error_size)
+{
+	CLEANUP_FREE char *here = NULL;
+	char *path = NULL;
+
+	(void)error;
+	(void)error_size;
+	if (!*value)
+		return -EINVAL;
+	if (*value == '/' || !strcmp(value, "-"))
+		path = strdup(value);
+	else if ((here = getcwd(NULL, 0)) &&
+		 asprintf(&path, "%s/%s", here, value) < 0)
+		path = NULL;
+	if (!path)
+		return -ENOMEM;
+	free(o->files_from);
+	o->files_from = path;
+	return 0;
+}
+
 #define FLAG(member) .flag = offsetof(struct sync_options, member)
 
 static const struct setting settings[] = {
@@ -320,6 +344,9 @@ static const struct setting settings[] = {
     {"exclude", "patterns, joined by |", .take = take_exclude, .many = true},
     {"exclude-from", "a file of patterns", .take = take_exclude_from,
      .many = true},
+    {"files-from", "a file of paths, or - for standard input",
+     .take = take_files_from},
+    {"from0", FLAG(from0)},
     {"bwlimit", "a rate like 20M, or times like 08:00-18:00=20M,off",
      .take = take_bwlimit, .live = true},
     {"iops-limit", "how many a second, 0 or off for no limit",
@@ -405,14 +432,29 @@ int settings_set_live(struct sync_options *o, const char *word,
 void settings_done(struct sync_options *o)
 {
 	o->filter = filter_free(o->filter);
+	free(o->files_from);
+	o->files_from = NULL;
 }
 
 int settings_check(const struct sync_options *o, char *error, size_t error_size)
 {
-	if (o->deleted != DELETED_REMOVE || o->transfer != TRANSFER_ALL)
+	const char *problem = NULL;
+
+	if (o->deleted == DELETED_REMOVE && o->transfer == TRANSFER_ALL)
+		problem = "--deleted=remove and --transfer-mode=all exclude "
+			  "each other: copy everything in one run, remove in "
+			  "another";
+	else if (o->files_from && o->filter)
+		problem = "--files-from says what is copied: leave --include "
+			  "and --exclude out";
+	else if (o->files_from && o->deleted == DELETED_REMOVE)
+		problem = "--files-from says what is copied, and nothing of "
+			  "what is removed: leave --deleted=remove out";
+	else if (o->from0 && !o->files_from)
+		problem = "--from0 says how the list of --files-from is "
+			  "written: give that, too";
+	if (!problem)
 		return 0;
-	snprintf(error, error_size,
-		 "--deleted=remove and --transfer-mode=all exclude each other: "
-		 "copy everything in one run, remove in another");
+	snprintf(error, error_size, "%s", problem);
 	return -EINVAL;
 }

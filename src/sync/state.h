@@ -66,8 +66,9 @@ struct engine {
 
 	/* What is visited, and who may begin something. */
 	enum engine_scope scope;
-	const char *path;     /* with SCOPE_PATH */
-	_Atomic bool missing; /* the source lacks it */
+	const char *path;          /* with SCOPE_PATH */
+	struct filelist *filelist; /* what is visited of it; NULL: all */
+	_Atomic uint64_t missing;  /* entries asked for that the source lacks */
 	struct gate gate;
 	_Atomic unsigned jobs; /* lanes; 0: chosen by the round trip */
 	struct throttle *throttle;
@@ -136,8 +137,8 @@ static inline void engine_count_once(struct engine *e, const struct dirnode *d,
 		counters_add(&e->counters, which, n);
 }
 
-/* The source has nothing under the path that the execution is for. */
-void engine_say_missing(struct engine *e);
+/* The source has nothing under a path that the execution is for. */
+void engine_say_missing(struct engine *e, const char *path);
 
 /* Puts the root of a pass on the stack. */
 void engine_push_root(struct engine *e, struct dirnode *d);

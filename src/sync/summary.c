@@ -172,6 +172,21 @@ static void put_max_delete(FILE *f, const struct sync_options *o)
 			o->max_delete_unit == LIMIT_PERCENT ? "%" : "");
 }
 
+/* The list of files as DataSync's ManifestConfig, or null. */
+static void put_list(FILE *f, const struct sync_options *o)
+{
+	CLEANUP_FREE char *text = NULL;
+
+	fputs(",\"ManifestConfig\":", f);
+	if (!o->files_from) {
+		fputs("null", f);
+		return;
+	}
+	text = escape_json(o->files_from);
+	fprintf(f, "{\"Action\":\"TRANSFER\",\"Format\":\"%s\",\"Source\":%s}",
+		o->from0 ? "NUL" : "CSV", text ? text : "null");
+}
+
 void summary_print_options(FILE *f, const struct sync_options *o)
 {
 	static const char *const verify[] = {
@@ -199,6 +214,7 @@ void summary_print_options(FILE *f, const struct sync_options *o)
 		o->dry_run ? "true" : "false");
 	put_filter(f, "Includes", o->filter, FILTER_INCLUDE);
 	put_filter(f, "Excludes", o->filter, FILTER_EXCLUDE);
+	put_list(f, o);
 	put_limits(f, o);
 	fputc('}', f);
 }

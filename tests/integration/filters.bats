@@ -181,6 +181,11 @@ refused() {
 	[ ! -e "$destination_dir/file" ]
 }
 
+# has_ended N: the mount's execution N.
+has_ended() {
+	[ "$(jq -r '.EndedExecution // 0' "$mountpoint/.sync/status.json")" -ge "$1" ]
+}
+
 @test "the view shows what the filter leaves out, which is not copied" {
 	need_fuse
 	fresh_pair dir
@@ -188,10 +193,165 @@ refused() {
 	echo out >"$source_dir/out/file"
 	echo in >"$source_dir/in"
 	view_start --exclude=/out
-	wait_for 30 test -e "$mountpoint/.sync/history/1"
+	wait_for 30 has_ended 1
 	[ "$(cat "$mountpoint/out/file")" = out ]
 	[ "$(cat "$mountpoint/in")" = in ]
 	grep -q '/out' "$mountpoint/.sync/task.json"
 	view_end
 	[ ! -e "$destination_dir/out" ]
+}
+
+# --- Lists of files --------------------------------------------------------
+
+# listed_tree: a tree of which parts are listed.
+listed_tree() {
+	mkdir -p "$source_dir/d/deep" "$source_dir/e/more" "$source_dir/f"
+	echo 1 >"$source_dir/d/deep/1"
+	echo 2 >"$source_dir/d/deep/2"
+	echo 3 >"$source_dir/d/3"
+	echo 4 >"$source_dir/e/more/4"
+	echo 5 >"$source_dir/e/a,b"
+	echo 6 >"$source_dir/f/6"
+	ln -s 6 "$source_dir/f/link"
+	chmod 0750 "$source_dir/d" "$source_dir/e"
+	touch -d '2001-02-03 04:05:06.789' "$source_dir/d"/* "$source_dir"/*
+}
+
+# names DIR: all that is in there, sorted, on one line.
+names() {
+	(cd "$1" && find . -mindepth 1 -printf '%P\n' | sort | tr '\n' ' ')
+}
+
+@test "the entries of a list are copied, and nothing else" {
+	body() {
+		local list=$BATS_TEST_TMPDIR/list before
+		listed_tree
+		printf '%s\r\n' '/d/deep/1,an old version' '"e/a,b"' e/more \
+			./f//link 'd/deep/1' >"$list"
+		run_sync 0 --files-from="$list"
+		[ "$(names "$destination_dir")" = \
+			'd d/deep d/deep/1 e e/a,b e/more f f/link ' ]
+		contains_tree "$destination_dir" "$source_dir"
+		[ "$(attributes "$source_dir/d")" = \
+			"$(attributes "$destination_dir/d")" ]
+		expect FilesFailed=0 FilesTransferred=3 EntriesKept=0
+		jq -e --arg list "$list" '.Options.ManifestConfig ==
+			{Action: "TRANSFER", Format: "CSV", Source: $list}' \
+			"$output_file"
+
+		# What is not listed stays, on either side.
+		echo changed >"$source_dir/d/deep/1"
+		echo changed >"$source_dir/e/a,b"
+		echo own >"$destination_dir/d/deep/own"
+		printf 'd/deep/1\0' | run_sync 0 -0 --files-from=-
+		expect FilesTransferred=1 FilesUnchanged=0 EntriesKept=0
+		[ "$(cat "$destination_dir/d/deep/1")" = changed ]
+		[ "$(cat "$destination_dir/e/a,b")" = 5 ]
+		[ "$(cat "$destination_dir/d/deep/own")" = own ]
+		run_sync 0
+		rm "$destination_dir/d/deep/own"
+		run_sync 0
+		same_tree "$source_dir" "$destination_dir"
+	}
+	on_each_pair body
+}
+
+@test "what is listed and not there is a failure, and is named" {
+	body() {
+		local path
+		listed_tree
+		printf '%s\n' d/3 none none/below f/6/below d/deep/none \
+			>"$BATS_TEST_TMPDIR/list"
+		run_sync 1 --files-from="$BATS_TEST_TMPDIR/list"
+		expect FilesFailed=4 FilesTransferred=1
+		for path in none none/below f/6/below d/deep/none; do
+			grep -q "source $path: there is no such entry" \
+				"$errors_file"
+		done
+		[ "$(names "$destination_dir")" = 'd d/3 d/deep f ' ]
+		# A thousand more: they are counted, not all named.
+		seq -f 'd/none-%.0f' 1000 >>"$BATS_TEST_TMPDIR/list"
+		run_sync 1 --files-from="$BATS_TEST_TMPDIR/list"
+		expect FilesFailed=1004
+		[ "$(grep -c 'there is no such entry' "$errors_file")" = 100 ]
+	}
+	on_each_pair body
+}
+
+@test "an entry of a list that fails is tried again, alone" {
+	fresh_pair dir
+	listed_tree
+	mkdir -p "$destination_dir/d/deep/1/full"
+	printf '%s\n' d/deep/1 e/more/4 >"$BATS_TEST_TMPDIR/list"
+	run_sync 1 --files-from="$BATS_TEST_TMPDIR/list"
+	expect FilesFailed=1 FilesTransferred=1
+	[ "$(names "$destination_dir")" = \
+		'd d/deep d/deep/1 d/deep/1/full e e/more e/more/4 ' ]
+	rm -r "$destination_dir/d/deep/1"
+	run_sync 0 --files-from="$BATS_TEST_TMPDIR/list"
+	[ "$(names "$destination_dir")" = \
+		'd d/deep d/deep/1 e e/more e/more/4 ' ]
+}
+
+@test "a list is not read by listing directories" {
+	local s0 s1 d0 d1
+	need_servers
+	fresh_pair counted
+	"$MKTREE" --uniform --dirs 20 --files 100 --size 10 "$source_dir"
+	run_sync 0
+	s0=$(proxy_stats counted_source)
+	d0=$(proxy_stats counted_destination)
+	(cd "$source_dir" && find . -type f -name '*7') |
+		run_sync 0 --files-from=-
+	[ "$(counter FilesUnchanged)" -ge 200 ]
+	expect FilesTransferred=0 FilesFailed=0
+	s1=$(proxy_stats counted_source)
+	d1=$(proxy_stats counted_destination)
+	printf 'source:\n%s\ndestination:\n%s\n' "$s1" "$d1"
+	[ "$(stat_of "$s0" op_READDIR)" = "$(stat_of "$s1" op_READDIR)" ]
+	[ "$(stat_of "$d0" op_READDIR)" = "$(stat_of "$d1" op_READDIR)" ]
+	# Many names a round trip.
+	(($(stat_of "$s1" calls) - $(stat_of "$s0" calls) <= 70))
+}
+
+@test "bad lists are refused, and what does not go with a list" {
+	local list=$BATS_TEST_TMPDIR/list
+	fresh_pair dir
+	echo file >"$source_dir/file"
+	printf 'file\n\n../x\n' >"$list"
+	refused "$list:3: a path with .. in it" --files-from="$list"
+	printf 'file\n"x' >"$list"
+	refused "$list:2: a quote without its end" --files-from="$list"
+	printf 'file\0' >"$list"
+	refused "$list:1: a NUL" --files-from="$list"
+	printf 'file\n%0256d\n' 0 >"$list"
+	refused "$list:2: a name of more than 255 bytes" --files-from="$list"
+	refused "$list.no: No such file or directory" --files-from="$list.no"
+	echo file >"$list"
+	refused 'leave --include and --exclude out' --files-from="$list" \
+		--exclude=/a
+	refused 'give that, too' -0
+	[ ! -e "$destination_dir/file" ]
+	run -2 "$EFSBRIDGE" --state "$state" --files-from=- "$source" \
+		"$destination" "$BATS_TEST_TMPDIR"
+}
+
+@test "a mount reads its list anew for each run" {
+	need_fuse
+	fresh_pair dir
+	listed_tree
+	echo d/3 >"$BATS_TEST_TMPDIR/list"
+	cd "$BATS_TEST_TMPDIR"
+	view_start --files-from=list
+	wait_for 30 has_ended 1
+	[ "$(names "$destination_dir")" = 'd d/3 ' ]
+	[ "$(cat "$mountpoint/f/6")" = 6 ]
+	echo f/6 >"$BATS_TEST_TMPDIR/list"
+	echo start >"$mountpoint/.sync/control"
+	wait_for 30 has_ended 2
+	[ "$(names "$destination_dir")" = 'd d/3 f f/6 ' ]
+	echo ../f >"$BATS_TEST_TMPDIR/list"
+	echo start >"$mountpoint/.sync/control"
+	wait_for 30 grep -q ':1: a path with .. in it' "$mountpoint/.sync/log"
+	view_end
 }
