@@ -8,6 +8,11 @@ bats_require_minimum_version 1.5.0
 load lib/common
 load lib/private
 
+teardown() {
+	touch "$BATS_TEST_TMPDIR/done"
+	views_end
+}
+
 HELPER=$top/contrib/mount/mount.fuse.efsbridge
 
 # What takes the place of the program and tells its arguments, one a line.
@@ -79,6 +84,25 @@ tells() {
 	env -u EFSBRIDGE "$BATS_TEST_TMPDIR/helpers/mount.fuse.efsbridge" \
 		src:/ /mnt -o destination=dst:/
 	tells src:/ dst:/ /mnt
+}
+
+linger() {
+	touch "$BATS_TEST_TMPDIR/there"
+	wait_for 60 test -e "$BATS_TEST_TMPDIR/done"
+}
+
+@test "a view ends although a namespace was made while it was mounted" {
+	local pid
+	need_private
+	need_fuse
+	fresh_pair dir
+	view_start --no-sync
+	in_private linger &
+	pid=$!
+	wait_for 20 test -e "$BATS_TEST_TMPDIR/there"
+	view_end
+	touch "$BATS_TEST_TMPDIR/done"
+	wait "$pid"
 }
 
 # By mount(8) itself, from its arguments and from a table.

@@ -27,6 +27,7 @@ in_private() {
 		set -euo pipefail
 		. '$top/tests/integration/lib/common.bash'
 		. '$top/tests/integration/lib/private.bash'
+		leave_views
 		$(declare -f "$function")
 		$function \"\$@\"" "$function" "$@" 3>&- 4>&-
 }

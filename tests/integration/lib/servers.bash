@@ -172,6 +172,18 @@ server_configure() {
 	CONF
 }
 
+# leave_views: in a mount namespace that was just made. It has all that was
+# mounted at that moment, and would keep a view that is unmounted outside, and
+# so its process.
+leave_views() {
+	local dir
+	awk '/ - fuse\.efsbridge /{ print $5 }' /proc/self/mountinfo |
+		while read -r dir; do
+			printf -v dir '%b' "$dir"
+			umount -l "$dir"
+		done
+}
+
 # A server of NFSv3 ends unless it can tell a portmapper of itself. It finds
 # that by a socket in /run, which here is a folder of its own; the portmapper
 # that makes it there has no network, so that the machine's ports and its own
@@ -181,6 +193,7 @@ server_configure() {
 server_with_portmapper() {
 	local d=$1
 	shift
+	leave_views
 	mkdir -p "$d/run/rpcbind"
 	rm -f "$d/run/rpcbind.sock" "$d/run/rpcbind.lock"
 	mount --bind "$d/run" /run
@@ -201,7 +214,7 @@ server_launch() {
 	local d=$SERVERS_DIR/$1 epoch last=0 within=()
 	[ ! -e "$d/mountport" ] || within=(unshare --mount
 		--propagation private bash -c
-		"$(declare -f server_with_portmapper)
+		"$(declare -f leave_views server_with_portmapper)
 		server_with_portmapper \"\$@\"" portmapper "$d")
 	[ ! -e "$d/epoch" ] || last=$(<"$d/epoch")
 	printf -v epoch '%(%s)T' -1
