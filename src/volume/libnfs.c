@@ -33,12 +33,14 @@
  * a line to one this far away. */
 #define DEPTH_NEAR   32
 #define DEPTH_FAR    128
-#define DEPTH_FAR_NS (70 * NS_PER_MS)
+#define DEPTH_FAR_NS (20 * NS_PER_MS)
 
-/* Calls in flight worth having, and items in one: together they fill the
- * window, and a directory of a few files does not wait for a full call. */
-#define WHOLE_ITEMS 8
-#define CALLS_MIN   16
+/* Small files worth having in one call, and calls in flight. A file is read,
+ * written and verified in turn, and not all of that on this side: so twice as
+ * many are under way as the window takes. */
+#define WHOLE_ITEMS     16
+#define CALLS_MIN       16
+#define CALLS_OF(depth) (2 * (depth) / WHOLE_ITEMS)
 
 struct ln_call {
 	struct ln *v;
@@ -368,7 +370,7 @@ static int add_conns(struct ln *v, unsigned count)
 static void fill_info(struct ln *v)
 {
 	struct volume_info *info = &v->volume.info;
-	unsigned calls = depth_for(v->rtt_ns) / WHOLE_ITEMS;
+	unsigned calls = CALLS_OF(depth_for(v->rtt_ns));
 
 	info->location = v->location;
 	info->root = v->root;
