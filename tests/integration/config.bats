@@ -300,8 +300,9 @@ as_user() {
 	[[ $output == *'0 tasks and 0 locations'* ]]
 	sed 's/^#\([^ ]\)/\1/' "$top/contrib/efsbridge.conf.sample" | write_config
 	run -0 named check
-	[[ $output == *'1 tasks and 2 locations'* ]]
+	[[ $output == *'2 tasks and 2 locations'* ]]
 	run -0 named check --no-connect nightly
+	run -0 named check --no-connect changed
 }
 
 # Without what says where the state is: that would be root's own place.

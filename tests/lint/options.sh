@@ -64,7 +64,7 @@ in_sample()
 	"$EFSBRIDGE" check --config "$tmp/conf" 2>&1 |
 		sed -n 's/.*no-such-key: there is no such key; there are //p' |
 		tr ',' '\n' | tr -d ' ' | sort >"$tmp/keys"
-	sed -n 's/^#\([a-z-]*\) = .*/\1/p' contrib/efsbridge.conf.sample |
+	sed -n 's/^#\([a-z0-9-]*\) = .*/\1/p' contrib/efsbridge.conf.sample |
 		sort -u >"$tmp/sample"
 	comm -23 "$tmp/keys" "$tmp/sample" |
 		sed 's|$|: taken in a configuration, not in contrib/efsbridge.conf.sample|' |
