@@ -36,6 +36,9 @@ check   command  clang-format  clang-format     clang-tools-extra
 check   file     /usr/sbin/cron|/usr/sbin/crond cron cronie
 check   command  jq            jq               jq
 check   file     /usr/sbin/mkfs.ext4|/sbin/mkfs.ext4 e2fsprogs e2fsprogs
+check   command  ip            iproute2         iproute
+check   command  npm           npm              npm
+check   command  openssl       openssl          openssl
 check   command  mandoc        mandoc           mandoc
 check   command  promtool      prometheus       golang-github-prometheus
 check   command  ps            procps           procps-ng
@@ -122,4 +125,26 @@ packages_install() {
 		echo "Still missing: ${missing[*]}" >&2
 		return 1
 	}
+}
+
+# packages_install_npm NAME VERSION: installs a program that no distribution
+# has from the npm registry, for all users, unless it is there.
+packages_install_npm() {
+	local log status=0
+	command -v "$1" >/dev/null && return
+	if ((EUID)); then
+		echo "Missing: $1. Run this as root, or first:" >&2
+		echo "    sudo npm install --global $1@$2" >&2
+		return 1
+	fi
+	echo "Installing: $1"
+	log=$(mktemp) || return
+	if ! npm install --global --ignore-scripts --no-audit --no-fund \
+		"$1@$2" >"$log" 2>&1 </dev/null || ! command -v "$1" >/dev/null; then
+		tail -n 40 "$log"
+		echo "npm could not install $1" >&2
+		status=1
+	fi
+	rm -f "$log"
+	return "$status"
 }

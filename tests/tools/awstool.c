@@ -9,10 +9,16 @@
  *		with -d, after a signature, the source, and how often secret
  *		key and token are in memory that a core dump would hold
  *	awstool region [-p PROFILE] [HOST [WANTED]]
+ *	awstool upload [-c MS] [-s PART-SIZE] FILE URL NAME
+ *		uploads a file; with -c it is cancelled after that time
+ *	awstool certificate [-a ACCESS-POINT] [-t SECONDS] FILE-SYSTEM PREFIX
+ *		writes PREFIX.crt and PREFIX.key, with the keys that there are,
+ *		as of that time
  */
 #include <err.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +26,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "aws/certificate.h"
 #include "aws/credentials.h"
 #include "aws/region.h"
+#include "aws/s3.h"
 #include "aws/secret.h"
 #include "aws/sigv4.h"
 #include "base/cleanup.h"
@@ -200,12 +212,122 @@ static int region(int argc, char **argv)
 	return 0;
 }
 
+/* --- upload --------------------------------------------------------------- */
+
+static atomic_bool cancelled;
+
+static void *cancel_later(void *ms)
+{
+	usleep((useconds_t)atoi(ms) * 1000);
+	atomic_store(&cancelled, true);
+	return NULL;
+}
+
+static int upload(int argc, char **argv)
+{
+	const struct credentials_options who = {0};
+	struct s3_options options = {.cancel = &cancelled};
+	char error[1024] = "no sentence";
+	pthread_t thread;
+	struct s3 *s3;
+	int c, r;
+
+	while ((c = getopt(argc, argv, "c:s:")) != -1) {
+		if (c == 's')
+			options.part_size = (size_t)atol(optarg);
+		else if (c != 'c' || pthread_create(&thread, NULL, cancel_later,
+						    optarg) != 0)
+			return 2;
+	}
+	if (argc != optind + 3)
+		return 2;
+	if (credentials_new(&who, &options.credentials) < 0)
+		errx(1, "out of memory");
+	r = s3_new(argv[optind + 1], &options, &s3, error, sizeof(error));
+	if (r < 0)
+		errx(1, "%s (%s)", error, strerrorname_np(-r));
+	r = s3_upload(s3, argv[optind], argv[optind + 2], "text/plain", error,
+		      sizeof(error));
+	s3_free(s3);
+	credentials_free(options.credentials);
+	if (r < 0)
+		errx(1, "%s (%s)", error, strerrorname_np(-r));
+	return 0;
+}
+
+/* --- certificate ---------------------------------------------------------- */
+
+static FILE *create(const char *prefix, const char *suffix)
+{
+	CLEANUP_FREE char *path = NULL;
+	FILE *f;
+
+	if (asprintf(&path, "%s%s", prefix, suffix) < 0)
+		errx(1, "out of memory");
+	f = fopen(path, "we");
+	if (!f)
+		err(1, "%s", path);
+	return f;
+}
+
+static void make_certificate(const struct certificate_options *options,
+			     int64_t now_s, const char *prefix)
+{
+	const struct certificate_subject subject = {
+	    .name = "the-host",
+	    .source = "efsbridge",
+	    .version = "1.2.3",
+	    .now_s = now_s,
+	};
+	CLEANUP_IDENTITY struct identity *id = get();
+	EVP_PKEY *key = EVP_RSA_gen(3072);
+	FILE *f = create(prefix, ".crt");
+	X509 *x;
+
+	if (!key || certificate_make(options, &subject, id, key, &x) < 0 ||
+	    !PEM_write_X509(f, x) || fclose(f) != 0)
+		errx(1, "no certificate");
+	f = create(prefix, ".key");
+	if (!PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) ||
+	    fclose(f) != 0)
+		errx(1, "no key");
+	X509_free(x);
+	EVP_PKEY_free(key);
+}
+
+static int certificate(int argc, char **argv)
+{
+	const struct credentials_options who = {0};
+	struct certificate_options options = {.region = "eu-west-1"};
+	int64_t now_s = time(NULL);
+	int c;
+
+	while ((c = getopt(argc, argv, "a:t:")) != -1) {
+		if (c == 'a')
+			options.access_point = optarg;
+		else if (c == 't')
+			now_s = atoll(optarg);
+		else
+			return 2;
+	}
+	if (argc != optind + 2)
+		return 2;
+	options.file_system = argv[optind];
+	if (credentials_new(&who, &credentials) < 0)
+		errx(1, "out of memory");
+	make_certificate(&options, now_s, argv[optind + 1]);
+	credentials_free(credentials);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
     {"keys", keys},
     {"region", region},
+    {"upload", upload},
+    {"certificate", certificate},
 };
 
 int main(int argc, char **argv)
@@ -213,6 +335,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	fputs("usage: awstool keys|region ..\n", stderr);
+	fputs("usage: awstool keys|region|upload|certificate ..\n", stderr);
 	return 2;
 }

@@ -65,3 +65,46 @@ aws_issued() {
 		      of("token/+=" + of(f"token of {key_id}")))
 	PYTHON
 }
+
+# need_s3: to be called in setup().
+need_s3() {
+	command -v s3rver >/dev/null && return
+	if [ "${EFSBRIDGE_REQUIRE_ALL:-0}" = 1 ]; then
+		echo "s3rver is missing and EFSBRIDGE_REQUIRE_ALL=1" >&2
+		return 1
+	fi
+	skip "s3rver is not installed (npm install --global s3rver)"
+}
+
+# s3_start BUCKET...: starts an S3 server of this test with these buckets. Sets
+# s3_url. It looks at no signature: put fakeaws before it. Waits until it
+# answers.
+s3_start() {
+	local bucket arguments=() port
+	for bucket; do
+		arguments+=(--configure-bucket "$bucket")
+	done
+	port=$(free_port)
+	mkdir "$BATS_TEST_TMPDIR/s3"
+	s3rver --address 127.0.0.1 --port "$port" --no-vhost-buckets \
+		--directory "$BATS_TEST_TMPDIR/s3" "${arguments[@]}" \
+		>"$BATS_TEST_TMPDIR/s3.log" 2>&1 3>&- 4>&- &
+	s3_pid=$!
+	s3_url=http://127.0.0.1:$port
+	wait_for "${SERVERS_DEADLINE_S:?}" s3_get / >/dev/null
+}
+
+s3_stop() {
+	[ -n "${s3_pid:-}" ] || return 0
+	kill "$s3_pid"
+	wait "$s3_pid" || true
+	s3_pid=
+}
+
+# s3_get PATH: what lies there, asked of the server itself.
+s3_get() {
+	python3 - "$s3_url$1" 2>/dev/null <<-'PYTHON'
+		import sys, urllib.request
+		sys.stdout.buffer.write(urllib.request.urlopen(sys.argv[1]).read())
+	PYTHON
+}
