@@ -90,6 +90,7 @@ static int parse_locations(struct session *s)
 			return -EINVAL;
 		}
 	}
+	s->location[DESTINATION]->to_write = true;
 	return 0;
 }
 

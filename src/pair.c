@@ -28,6 +28,7 @@ int pair_parse(const struct options *o, struct location *ret[SIDES])
 			return r;
 		}
 	}
+	ret[DESTINATION]->to_write = true;
 	return 0;
 }
 

@@ -20,7 +20,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "nfs/status.h"
 #include "volume/libnfs_probe.h"
+#include "volume/libnfs_v40.h"
 #include "volume/location.h"
 
 #define DEADLINE_S 180
@@ -367,7 +369,7 @@ static int add_conns(struct ln *v, unsigned count)
 	return 0;
 }
 
-static void fill_info(struct ln *v)
+static void fill_info(struct ln *v, enum location_version version)
 {
 	struct volume_info *info = &v->volume.info;
 	unsigned calls = CALLS_OF(depth_for(v->rtt_ns));
@@ -377,9 +379,10 @@ static void fill_info(struct ln *v)
 	info->rtt_ns = v->rtt_ns;
 	info->depth = calls > CALLS_MIN ? calls : CALLS_MIN;
 	info->whole_items = WHOLE_ITEMS;
-	info->protocol = "NFSv3";
-	info->keeps_open = false; /* NFSv3 opens nothing */
-	info->short_times = true;
+	info->protocol = version == LOCATION_V40 ? "NFSv4.0" : "NFSv3";
+	/* NFSv3 opens nothing, NFSv4.0 nothing by its handle. */
+	info->keeps_open = false;
+	info->short_times = version == LOCATION_V3;
 }
 
 static int open_v3(struct ln *v, const struct location *l, char *error,
@@ -412,6 +415,61 @@ static int open_v3(struct ln *v, const struct location *l, char *error,
 	return result;
 }
 
+/* A sentence about why the server's root is not to be had. */
+static void explain_root(const struct ln *v, const struct v40_root *root,
+			 char *error, size_t error_size)
+{
+	if (root->refused)
+		snprintf(error, error_size,
+			 "%s: the server refuses NFSv4.0 (%s); choose another "
+			 "version with ?vers= in the location",
+			 v->location, status_name(root->refused));
+	else
+		snprintf(error, error_size,
+			 "%s: cannot look up the root of the server: %s",
+			 v->location, strerror(-root->result));
+}
+
+static int open_v40(struct ln *v, const struct location *l, char *error,
+		    size_t error_size)
+{
+	struct ln_probe probe = {
+	    .location = l,
+	    .server = &v->server,
+	    .error = error,
+	    .error_size = error_size,
+	};
+	struct v40_root root = {0};
+	int result;
+
+	if (l->to_write) {
+		snprintf(error, error_size,
+			 "%s: NFSv4.0 can only be read from: no version of "
+			 "libnfs recovers the state on the server that writing "
+			 "takes; choose vers=4.1 or vers=3 for a destination",
+			 l->text);
+		return -EROFS;
+	}
+	result = ln_probe_nfs(&probe, 4, &v->endpoint, &v->rtt_ns);
+	if (result)
+		return result;
+	v->server.endpoint = v->endpoint;
+	v->verbs = v40_verbs;
+	result = add_conns(v, choose_conns(v, l->conns));
+	if (result)
+		return result;
+	result = ln_run(v, &v40_root_verb, &root);
+	if (result)
+		explain_root(v, &root, error, error_size);
+	else
+		result = ln_walk(v, root.handle, l->path, 0, &v->root,
+				 &v->volume.info.root_attr, error, error_size);
+	free(root.handle);
+	if (!result)
+		v40_learn_limits(v);
+	return result;
+}
+
 int ln_open(const struct location *location, struct volume **ret, char *error,
 	    size_t error_size)
 {
@@ -428,19 +486,15 @@ int ln_open(const struct location *location, struct volume **ret, char *error,
 	v->file_max = INT64_MAX;
 	v->location = strdup(location->text);
 	set_server(v, location);
-	if (v->location && location->version == LOCATION_V40) {
-		snprintf(error, error_size,
-			 "%s: vers=4.0 is not spoken; choose vers=3 or "
-			 "vers=4.1",
-			 location->text);
-		result = -EPROTONOSUPPORT;
-	} else if (v->location)
-		result = open_v3(v, location, error, error_size);
+	if (v->location)
+		result = location->version == LOCATION_V40
+			     ? open_v40(v, location, error, error_size)
+			     : open_v3(v, location, error, error_size);
 	if (result) {
 		free_ln(&v->volume);
 		return result;
 	}
-	fill_info(v);
+	fill_info(v, location->version);
 	*ret = &v->volume;
 	return 0;
 }

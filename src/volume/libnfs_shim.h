@@ -27,6 +27,7 @@
 #include <nfsc/libnfs.h>
 
 #include <nfsc/libnfs-raw-nfs.h>
+#include <nfsc/libnfs-raw-nfs4.h>
 #include <nfsc/libnfs-raw.h>
 
 /* SHIM_CALL3(getattr, rpc, done, &args, user): true when the call is on its
@@ -71,6 +72,53 @@ static inline int64_t shim_read3_data(const struct READ3resok *ok,
 		memcpy(buffer, ok->data.data_val, ok->count);
 #endif
 	return ok->count;
+}
+
+/* A COMPOUND of NFSv4 without READ. */
+static inline bool shim_compound4(struct rpc_context *rpc, rpc_cb done,
+				  struct COMPOUND4args *args, void *user)
+{
+#ifdef EB_LIBNFS_TASKS
+	return rpc_nfs4_compound_task(rpc, done, args, user) != NULL;
+#else
+	return rpc_nfs4_compound_async(rpc, done, args, user) == 0;
+#endif
+}
+
+/* Whether nothing may follow a READ in its COMPOUND. */
+#ifdef EB_LIBNFS_TASKS
+#	define SHIM_READ4_IS_LAST true
+#else
+#	define SHIM_READ4_IS_LAST false
+#endif
+
+/* A COMPOUND with one READ of `room` bytes, for which `buffer` has room. */
+static inline bool shim_read4(struct rpc_context *rpc, rpc_cb done,
+			      uint8_t *buffer, size_t room,
+			      struct COMPOUND4args *args, void *user)
+{
+#ifdef EB_LIBNFS_TASKS
+	return rpc_nfs4_read_task(rpc, done, buffer, room, args, user) != NULL;
+#else
+	(void)buffer;
+	(void)room;
+	return shim_compound4(rpc, done, args, user);
+#endif
+}
+
+/* As shim_read3_data(). */
+static inline int64_t shim_read4_data(const struct READ4resok *ok,
+				      uint8_t *buffer, size_t room)
+{
+	if (ok->data.data_len > room)
+		return -1;
+#ifdef EB_LIBNFS_TASKS
+	(void)buffer;
+#else
+	if (ok->data.data_len > 0)
+		memcpy(buffer, ok->data.data_val, ok->data.data_len);
+#endif
+	return ok->data.data_len;
 }
 
 #endif

@@ -58,8 +58,9 @@ struct location {
 	unsigned deadline_s; /* 0: the default */
 	int64_t uid;         /* -1: the caller's */
 	int64_t gid;
-	bool tls; /* encrypted, the server verified */
-	char *ca; /* file of trusted certificates; NULL: the system's */
+	bool to_write; /* the caller will: opening fails where that cannot be */
+	bool tls;      /* encrypted, the server verified */
+	char *ca;      /* file of trusted certificates; NULL: the system's */
 
 	/* Amazon EFS. What was not written is NULL. */
 	char *file_system; /* "fs-..", also the host; NULL: not EFS */

@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The conformance test of the waist over NFSv4.1: what the local directory
-# backend passes in the unit tests, a server's volume passes too, checked on
-# the directory behind the server.
+# The conformance test of the waist over NFSv4.1, NFSv3 and, as far as it reads,
+# NFSv4.0: what the local directory backend passes in the unit tests, a server's
+# volume passes too, checked on the directory behind the server.
 
 load lib/common
 
@@ -12,7 +12,9 @@ CONFORMANCE=${CONFORMANCE:-${builddir:-$top}/tests/conformance/volume_conformanc
 setup_file() {
 	load lib/common
 	have_servers || return 0
-	server_start source
+	# One word, or none.
+	# shellcheck disable=SC2046
+	server_start source $(nfs3_where_possible)
 }
 
 teardown_file() {
@@ -42,9 +44,21 @@ conform() {
 		"$(server_export source)/a b/c%d"
 }
 
-@test "of two volumes, one reads what the other writes" {
+@test "a server's volume over NFSv3 conforms" {
+	need_nfs3_servers
+	conform "$(server_url_by nfs3 source)" "$(server_export source)"
+}
+
+@test "a directory below the export over NFSv3, by four connections, conforms" {
+	need_nfs3_servers
+	mkdir -p "$(server_export source)/a b/c%d"
+	conform "$(server_url_by nfs3 source 'a%20b/c%25d' conns=4)" \
+		"$(server_export source)/a b/c%d"
+}
+
+@test "what reads over NFSv4.0 conforms" {
 	EFSBRIDGE_TEST_WRITER=$(server_url source) conform \
-		"$(server_url source '' conns=1)" "$(server_export source)"
+		"$(server_url_by nfs4.0 source)" "$(server_export source)"
 }
 
 @test "one connection conforms" {

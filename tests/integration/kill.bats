@@ -15,7 +15,9 @@ setup_file() {
 	load lib/common
 	have_servers || return 0
 	server_start source
-	server_start destination
+	# One word, or none.
+	# shellcheck disable=SC2046
+	server_start destination $(nfs3_where_possible)
 	# A little distance makes the run long enough to be met in the middle.
 	proxy_start far_source source --delay 10
 	proxy_start far_destination destination --delay 10
@@ -52,22 +54,24 @@ manifest_is_true() {
 	"$MANIFEST_TRUTH" "$state/manifest.db" "$destination_dir"
 }
 
-@test "killed at $KILLS moments of a copy, it loses nothing and claims nothing" {
-	local i now total target
+# kill_copies KILLS ENTRIES [OPTION-OF-MKTREE]: a copy between the pair, killed
+# so often.
+kill_copies() {
+	local kills=$1 i now total target
 
-	"$MKTREE" --seed "$KILL_SEED" --entries 8000 "$source_dir"
+	"$MKTREE" --seed "$KILL_SEED" --entries "$2" "${@:3}" "$source_dir"
 	head -c 200M /dev/urandom >"$source_dir/large-1"
 	head -c 100M /dev/urandom >"$source_dir/wide/large-2"
 	total=$(entries_in "$source_dir")
 
-	for ((i = 0; i < KILLS; i++)); do
+	for ((i = 0; i < kills; i++)); do
 		now=$(entries_in "$destination_dir")
 		start_sync
 		if ((i % 4 == 3)); then
 			wait_for 120 half_copied_or_over $((RANDOM % 80))
 		else
 			# Twice the fair share of what is left, at most.
-			target=$((2 * (total - now) / (KILLS - i)))
+			target=$((2 * (total - now) / (kills - i)))
 			target=$((now + RANDOM % (target + 2)))
 			wait_for 120 reached_or_over "$target"
 		fi
@@ -83,6 +87,16 @@ manifest_is_true() {
 	manifest_is_true
 	run_sync 0
 	expect FilesTransferred=0
+}
+
+@test "killed at $KILLS moments of a copy, it loses nothing and claims nothing" {
+	kill_copies "$KILLS" 8000
+}
+
+@test "killed while it writes over NFSv3, it loses nothing and claims nothing" {
+	need_nfs3_servers
+	fresh_pair far:nfs4-nfs3
+	kill_copies 8 3000 --nfs3
 }
 
 @test "killed while it updates a tree, it loses nothing and claims nothing" {

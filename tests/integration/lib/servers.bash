@@ -58,6 +58,11 @@ have_nfs3_servers() {
 		unshare --mount --net true 2>/dev/null
 }
 
+# nfs3_where_possible: the word for server_start, if it can be had.
+nfs3_where_possible() {
+	! have_nfs3_servers || echo nfs3
+}
+
 # need_nfs3_servers: as need_servers.
 need_nfs3_servers() {
 	have_nfs3_servers && return
