@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -107,8 +108,15 @@ int stream_advance(struct stream *s)
 
 	if (r == 0 && s->tls && !s->t)
 		r = tls_stream_new(s->tls, s->fd, &s->t, s->error);
-	if (r == 0 && s->t)
-		r = tls_stream_advance(s->t, s->error);
+	if (r < 0 || !s->t)
+		return r;
+	r = tls_stream_advance(s->t, s->error);
+	/* What there is to say should nothing come of it. */
+	if (r == -EAGAIN)
+		strcpy(s->error, "it does not answer the TLS handshake: does "
+				 "it speak TLS on this port?");
+	else if (r == 0)
+		s->error[0] = '\0';
 	return r;
 }
 
