@@ -2,7 +2,7 @@
 /*
  * command - the commands, from the options to the exit status.
  *
- * Thread rule: main thread; sync, check and the mount with SIGINT,
+ * Thread rule: main thread; sync, check, estimate and the mount with SIGINT,
  * SIGTERM, SIGUSR1 and SIGUSR2 blocked, the others with signals as they were.
  */
 #ifndef COMMAND_H
@@ -28,6 +28,7 @@ enum exit_status command_sync(const struct options *o);
  */
 enum exit_status command_mount(const struct options *o);
 enum exit_status command_check(const struct options *o);
+enum exit_status command_estimate(const struct options *o);
 enum exit_status command_status(const struct options *o);
 enum exit_status command_history(const struct options *o);
 enum exit_status command_set(const struct options *o);

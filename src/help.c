@@ -9,6 +9,7 @@ static const char program_help[] =
     "       efsbridge sync [options] SOURCE DESTINATION | TASK\n"
     "       efsbridge verify [options] SOURCE DESTINATION\n"
     "       efsbridge check [options] [SOURCE DESTINATION | TASK]\n"
+    "       efsbridge estimate [options] SOURCE DESTINATION | TASK\n"
     "       efsbridge status [options] [TASK | MOUNTPOINT | SOURCE "
     "DESTINATION]\n"
     "       efsbridge history [options] [TASK | MOUNTPOINT | SOURCE "
@@ -24,6 +25,8 @@ static const char program_help[] =
     "  sync            one run in the foreground: see efsbridge sync --help\n"
     "  verify          compare both trees: see efsbridge verify --help\n"
     "  check           will it work: see efsbridge check --help\n"
+    "  estimate        how much, and how long: see efsbridge estimate "
+    "--help\n"
     "  status          how a task stands: see efsbridge status --help\n"
     "  history         the runs of a task: see efsbridge history --help\n"
     "  set             changes limits of a run: see efsbridge set --help\n"
@@ -193,6 +196,32 @@ static const char check_help[] =
     "side could not be reached; 130 interrupted. The manual is "
     "efsbridge(1).\n";
 
+static const char estimate_help[] =
+    "Usage: efsbridge estimate [options] SOURCE DESTINATION | TASK\n"
+    "\n"
+    "Lists both sides as sync would and changes neither: what the source is "
+    "made\n"
+    "of, what there is to do and, with a sample, how long it may take. Takes "
+    "the\n"
+    "options of sync.\n"
+    "\n"
+    "  --sample[=TIME] copy for 10 s, or so long, into a directory of its own "
+    "on\n"
+    "                  the destination, and remove it\n"
+    "  --json          as one line of JSON\n"
+    "  --quiet         no progress\n"
+    "  --config=FILE   in place of " SYSCONFDIR "/efsbridge.conf\n"
+    "  --state=DIR     directory of the task's manifest\n"
+    "  --task=NAME     name of the task\n"
+    "  --help          this text\n"
+    "  --version       the program's version\n"
+    "\n"
+    "Exit status: 0 estimated; 1 something could not be listed; 2 usage; 3 a "
+    "side\n"
+    "could not be reached or was lost; 4 run by another process; 130 "
+    "interrupted.\n"
+    "The manual is efsbridge(1).\n";
+
 static const char status_help[] =
     "Usage: efsbridge status [options] [TASK | MOUNTPOINT | SOURCE "
     "DESTINATION]\n"
@@ -256,6 +285,8 @@ static const char *text_of(enum command command)
 		return verify_help;
 	case COMMAND_CHECK:
 		return check_help;
+	case COMMAND_ESTIMATE:
+		return estimate_help;
 	case COMMAND_STATUS:
 		return status_help;
 	case COMMAND_HISTORY:

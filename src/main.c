@@ -77,6 +77,9 @@ static enum exit_status run_command(const struct options *o)
 	case COMMAND_CHECK:
 		set_up_process();
 		return command_check(o);
+	case COMMAND_ESTIMATE:
+		set_up_process();
+		return command_estimate(o);
 	case COMMAND_STATUS:
 		return command_status(o);
 	case COMMAND_HISTORY:

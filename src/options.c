@@ -17,6 +17,9 @@
 
 #define ERROR_SIZE 512
 
+/* How long estimate copies when it is not told. */
+#define SAMPLE_NS (10 * NS_PER_S)
+
 enum {
 	OPT_CONFIG = 256,
 	OPT_STATE,
@@ -28,6 +31,7 @@ enum {
 	OPT_JSON,
 	OPT_WATCH,
 	OPT_NO_CONNECT,
+	OPT_SAMPLE,
 	OPT_NO_SYNC,
 	OPT_INTERVAL,
 	OPT_ONCE,
@@ -90,6 +94,19 @@ static const struct option check_options[] = {
     {"dry-run", no_argument, NULL, OPT_DRY_RUN},
     {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
     {"max-wait", required_argument, NULL, OPT_MAX_WAIT},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
+static const struct option estimate_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"task", required_argument, NULL, OPT_TASK},
+    {"sample", optional_argument, NULL, OPT_SAMPLE},
     {"quiet", no_argument, NULL, OPT_QUIET},
     {"json", no_argument, NULL, OPT_JSON},
     {"verbose", no_argument, NULL, 'v'},
@@ -213,6 +230,12 @@ static int take_option(int opt, struct options *o)
 	case OPT_JSON:
 		o->json = true;
 		break;
+	case OPT_SAMPLE:
+		o->sample_ns = SAMPLE_NS;
+		if (!optarg || settings_parse_time(optarg, &o->sample_ns) == 0)
+			break;
+		log_error("--sample=%s: say a time like 30s or 5m", optarg);
+		return -EINVAL;
 	case OPT_NO_CONNECT:
 		o->no_connect = true;
 		break;
@@ -443,6 +466,8 @@ static const struct command_word {
      take_locations},
     {"check", COMMAND_CHECK, "0vhV", check_options, true, 1, false,
      take_checked},
+    {"estimate", COMMAND_ESTIMATE, "vhV", estimate_options, true, 1, false,
+     take_locations},
     {"status", COMMAND_STATUS, "hV", status_options, false, 1, true,
      take_target},
     {"history", COMMAND_HISTORY, "hV", history_options, false, 1, true,

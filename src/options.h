@@ -20,6 +20,7 @@ enum command {
 	COMMAND_VERIFY,
 	COMMAND_MOUNT,
 	COMMAND_CHECK,
+	COMMAND_ESTIMATE,
 	COMMAND_STATUS,
 	COMMAND_HISTORY,
 	COMMAND_SET,
@@ -52,6 +53,7 @@ struct options {
 	bool json;
 	bool watch;
 	bool no_connect;
+	int64_t sample_ns; /* how long a sample is copied; 0: none */
 	unsigned verbose;
 	struct sync_options sync;
 	/* The mount's. */

@@ -81,6 +81,9 @@ _efsbridge()
 			options+=' --json --no-connect --no-mode --no-owner --no-times
 				--quiet'
 			;;
+		estimate)
+			options+=' --json --quiet --sample --state --task'
+			;;
 		status) options+=' --json --state --task --watch' ;;
 		history) options+=' --json --state --task' ;;
 		set) options+=' --state --task' ;;

@@ -83,6 +83,8 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 	e->scope = setup->scope;
 	e->path = setup->path;
 	e->filelist = setup->filelist;
+	e->seen = setup->seen;
+	e->seen_user = setup->seen_user;
 	if (e->scope == SCOPE_PATH && !*e->path)
 		e->scope = SCOPE_ALL;
 	gate_init(&e->gate);

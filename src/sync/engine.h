@@ -18,6 +18,7 @@
 #include "sync/side.h"
 #include "sync/timetable.h"
 
+struct attr;
 struct engine;
 struct filelist;
 struct filter;
@@ -107,6 +108,11 @@ struct engine_setup {
 				      Borrowed */
 	const char *path; /* SCOPE_PATH: from the root, "" for it; borrowed */
 	bool verify_only; /* compare both trees and change neither */
+	/* Of a dry run, instead of printing what would be done: called once for
+	 * each entry that is looked at, on any thread of the engine. `depth` is
+	 * 1 for what lies in the root. May be NULL. */
+	void (*seen)(void *user, const struct attr *attr, unsigned depth);
+	void *seen_user;
 };
 
 enum engine_phase {

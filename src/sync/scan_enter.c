@@ -168,7 +168,7 @@ void scan_enter(struct scanner *s, struct subdirectory *subs, size_t count)
 			continue;
 		}
 		if (e->options.dry_run) {
-			scan_print_directory(s->dir, sub->entry->name,
+			scan_print_directory(s, sub->entry->name,
 					     sub->conflict ? REASON_TYPE
 							   : REASON_NEW);
 			free(steal(sub->handle));

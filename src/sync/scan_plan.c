@@ -86,10 +86,11 @@ void scan_add_work(struct scanner *s, struct item *i, enum work_kind kind)
 }
 
 /* One line of a dry run: what would be done to which path, and why. */
-static void print_plan(const struct dirnode *d, const char *name,
-		       const char *action, enum plan_reason reason)
+static void print_plan(const struct engine *e, const struct dirnode *d,
+		       const char *name, const char *action,
+		       enum plan_reason reason)
 {
-	char *path = dirnode_path(d, name);
+	char *path = e->seen ? NULL : dirnode_path(d, name);
 	char *text = path ? escape_name(path) : NULL;
 
 	if (text)
@@ -122,7 +123,7 @@ static void dispatch(struct scanner *s, struct item *i,
 	if (i->plan.action == PLAN_UNCHANGED) {
 		unchanged(s, i, released);
 	} else if (e->options.dry_run) {
-		print_plan(i->dir, i->name, plan_action_name(i->plan.action),
+		print_plan(e, i->dir, i->name, plan_action_name(i->plan.action),
 			   i->plan.reason);
 		/* Its other names would be linked to a new object. */
 		if (i->plan.action == PLAN_COPY)
@@ -159,7 +160,7 @@ static void dispatch_link(struct scanner *s, struct item *i,
 		unchanged(s, i, released);
 	} else if (e->options.dry_run) {
 		i->plan.action = PLAN_COPY;
-		print_plan(i->dir, i->name, "link", i->plan.reason);
+		print_plan(e, i->dir, i->name, "link", i->plan.reason);
 		complete_planned(e, i);
 		complete_done(e, i, STATE_COPIED, released);
 	} else {
@@ -212,8 +213,8 @@ static void hand_on_protected(struct scanner *s, struct item *i)
 		return;
 	}
 	if (s->engine->options.dry_run)
-		print_plan(i->dir, i->name, plan_action_name(i->plan.action),
-			   i->plan.reason);
+		print_plan(s->engine, i->dir, i->name,
+			   plan_action_name(i->plan.action), i->plan.reason);
 	complete_left(s->engine, i, &none);
 }
 
@@ -385,6 +386,18 @@ static bool is_hidden(struct scanner *s, const struct volume_entry *entry)
 	return true;
 }
 
+static void tell_seen(const struct scanner *s, const struct attr *attr)
+{
+	const struct engine *e = s->engine;
+	unsigned depth = 1;
+
+	if (!e->seen || s->dir->again)
+		return;
+	for (const struct dirnode *d = s->dir; d->parent; d = d->parent)
+		depth++;
+	e->seen(e->seen_user, attr, depth);
+}
+
 void scan_entry(struct scanner *s, struct volume_entry *entry)
 {
 	struct engine *e = s->engine;
@@ -411,6 +424,7 @@ void scan_entry(struct scanner *s, struct volume_entry *entry)
 		fail_entry(s, entry);
 		return;
 	}
+	tell_seen(s, &entry->attr);
 	if (atomic_load(&e->comparing)) {
 		r = compare_one(s, entry);
 	} else {
@@ -423,8 +437,8 @@ void scan_entry(struct scanner *s, struct volume_entry *entry)
 		engine_stop(e, r, SIDES);
 }
 
-void scan_print_directory(const struct dirnode *d, const char *name,
+void scan_print_directory(const struct scanner *s, const char *name,
 			  enum plan_reason reason)
 {
-	print_plan(d, name, "mkdir", reason);
+	print_plan(s->engine, s->dir, name, "mkdir", reason);
 }

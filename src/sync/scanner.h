@@ -111,7 +111,7 @@ struct subdirectory {
 void scan_enter(struct scanner *s, struct subdirectory *subs, size_t count);
 
 /* Says in a dry run that a directory would be made, and why. */
-void scan_print_directory(const struct dirnode *d, const char *name,
+void scan_print_directory(const struct scanner *s, const char *name,
 			  enum plan_reason reason);
 
 /* The directory at hand could not be listed: the finisher records it, behind

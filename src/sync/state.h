@@ -69,6 +69,9 @@ struct engine {
 	const char *path;          /* with SCOPE_PATH */
 	struct filelist *filelist; /* what is visited of it; NULL: all */
 	_Atomic uint64_t missing;  /* entries asked for that the source lacks */
+	void (*seen)(void *user, const struct attr *attr,
+		     unsigned depth); /* see engine.h */
+	void *seen_user;
 	struct gate gate;
 	_Atomic unsigned jobs; /* lanes; 0: chosen by the round trip */
 	struct throttle *throttle;

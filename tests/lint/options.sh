@@ -28,7 +28,7 @@ compare()
 helped()
 {
 	for arguments in --help 'sync --help' 'verify --help' \
-		'check --help' 'status --help' \
+		'check --help' 'estimate --help' 'status --help' \
 		'history --help' 'set --help'; do
 		# shellcheck disable=SC2086 # two words
 		"$EFSBRIDGE" $arguments >"$tmp/out" || {
