@@ -135,41 +135,48 @@ static bool is_dot(const char *name)
 	return !strcmp(name, ".") || !strcmp(name, "..");
 }
 
-/* `*last` is the cookie of the last entry, also of one left out. */
-static int take_plus(struct list_work *work, const struct entryplus3 *from,
-		     uint64_t *last)
+/*
+ * `*last` is the cookie of the last entry, also of one left out. libnfs puts
+ * entries where there is room, aligned or not: each is copied to be read.
+ */
+static int take_plus(struct list_work *work, const void *at, uint64_t *last)
 {
-	for (; from; from = from->nextentry) {
+	struct entryplus3 from;
+
+	for (; at; at = from.nextentry) {
 		struct volume_entry *e;
 		int error;
 
-		*last = from->cookie;
-		if (from->name && is_dot(from->name))
+		memcpy(&from, at, sizeof(from));
+		*last = from.cookie;
+		if (from.name && is_dot(from.name))
 			continue;
-		if (volume_check_name(from->name))
+		if (volume_check_name(from.name))
 			return -EPROTO;
-		e = add_entry(work, from->name, from->cookie);
+		e = add_entry(work, from.name, from.cookie);
 		if (!e)
 			return -ENOMEM;
-		if (!v3_get_post(&from->name_attributes, &e->attr))
+		if (!v3_get_post(&from.name_attributes, &e->attr))
 			continue;
-		error = v3_get_post_handle(&from->name_handle, &e->handle);
+		error = v3_get_post_handle(&from.name_handle, &e->handle);
 		if (error < 0)
 			return error;
 	}
 	return 0;
 }
 
-static int take_plain(struct list_work *work, const struct entry3 *from,
-		      uint64_t *last)
+static int take_plain(struct list_work *work, const void *at, uint64_t *last)
 {
-	for (; from; from = from->nextentry) {
-		*last = from->cookie;
-		if (from->name && is_dot(from->name))
+	struct entry3 from;
+
+	for (; at; at = from.nextentry) {
+		memcpy(&from, at, sizeof(from));
+		*last = from.cookie;
+		if (from.name && is_dot(from.name))
 			continue;
-		if (volume_check_name(from->name))
+		if (volume_check_name(from.name))
 			return -EPROTO;
-		if (!add_entry(work, from->name, from->cookie))
+		if (!add_entry(work, from.name, from.cookie))
 			return -ENOMEM;
 	}
 	return 0;
