@@ -279,6 +279,22 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
+/* Looks for .sync as anybody could, so that the kernel knows the name from the
+ * start. Else it takes the lock of the root to ask for it; and who wants to
+ * make a name there has that, while waiting for the end of a look-up that may
+ * be waiting for a side. */
+static void make_known(const struct view_setup *setup)
+{
+	CLEANUP_FREE char *path = NULL;
+	struct stat st;
+
+	if (asprintf(&path, "%s/%s", setup->mountpoint,
+		     setup->options->syncdir) < 0)
+		path = NULL;
+	if (path && stat(path, &st) < 0)
+		log_debug("%s: %s", path, strerror(errno));
+}
+
 /* Does the mount answer? */
 static void *probe_main(void *arg)
 {
@@ -289,6 +305,7 @@ static void *probe_main(void *arg)
 	pthread_setname_np(pthread_self(), "view-probe");
 	if (stat(s->setup->mountpoint, &st) < 0)
 		return NULL; /* it was unmounted meanwhile */
+	make_known(s->setup);
 	pthread_mutex_lock(&s->lock);
 	ready = !s->stop && !s->gone;
 	pthread_mutex_unlock(&s->lock);

@@ -480,6 +480,33 @@ late_said() { cat "$BATS_TEST_TMPDIR/late.$1"; }
 	view_end
 }
 
+# sleeps_deeply PID: waits for a lock of the kernel.
+sleeps_deeply() { grep -q '^State:.D' "/proc/$1/status"; }
+
+@test "who wants to make a name in the root keeps nobody from .sync" {
+	local late_pids=() pid
+	need_servers
+	fresh_pair nfs
+	view_start --no-sync
+	server_signal source STOP
+	# Has the lock of the directory until it is answered, as a reader..
+	late missing cat "$mountpoint/missing"
+	wait_for 10 waits "${late_pids[0]}"
+	# .. and so as a writer waits, behind whom readers wait.
+	late new touch "$mountpoint/new"
+	wait_for 10 sleeps_deeply "${late_pids[1]}"
+	late status cat "$mountpoint/.sync/status"
+	wait_for 5 process_is_gone "${late_pids[2]}"
+	[ -n "$(late_said status)" ]
+	server_signal source CONT
+	for pid in "${late_pids[@]}"; do
+		wait_for 30 process_is_gone "$pid"
+	done
+	late_said new | grep -q 'Read-only file system'
+	late_said missing | grep -q 'No such file'
+	view_end
+}
+
 # watch_for SECONDS FILES RIGHT: reads .sync/status all the time, and one after
 # the other the files of a directory, comparing them with those in RIGHT. What
 # took too long counts unless the machine itself stood still meanwhile, as a
