@@ -312,7 +312,12 @@ static void say_why(const struct session *s, const struct engine *e)
 					 : task_get_directory(s->task);
 	const char *what = side < SIDES ? side_name(side) : "state directory";
 
-	if (reason_stop(error, what, where, text, sizeof(text)))
+	if (!reason_stop(error, what, where, text, sizeof(text)))
+		return;
+	/* That one was asked for. */
+	if (error == -ETIME)
+		log_notice("%s", text);
+	else
 		log_error("%s", text);
 }
 

@@ -116,6 +116,8 @@ static void get_snapshot(const json_t *o, struct snapshot *s)
 	get_counters(o, s);
 	s->scanned = json_is_true(json_object_get(o, "Scanned"));
 	s->jobs = (unsigned)get_count(o, "Jobs");
+	s->limit_bytes_per_s = get_count(o, "BytesPerSecondLimit");
+	s->limit_iops = get_count(o, "OperationsPerSecondLimit");
 	s->started_ns = get_time(o, "StartTime");
 	s->elapsed_ns = get_ms(o, "Elapsed");
 	if (s->elapsed_ns < 0)

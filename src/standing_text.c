@@ -167,6 +167,19 @@ static void print_state(const struct standing *s)
 		     local_time(n->started_ns, since));
 }
 
+/* Known of a mount only, and left out where there is none. */
+static void print_limits(const struct snapshot *n)
+{
+	char text[HUMAN_SIZE];
+
+	if (n->limit_bytes_per_s)
+		line("limit", "%s/s",
+		     human_bytes((double)n->limit_bytes_per_s, text));
+	if (n->limit_iops)
+		line("limit", "%s operations/s",
+		     human_count(n->limit_iops, text));
+}
+
 static void print_ends(const struct standing *s, bool running)
 {
 	const struct snapshot *n = &s->snapshot;
@@ -203,5 +216,6 @@ void standing_print(const struct standing *s)
 		print_bar(s);
 	if (n->execution)
 		print_counts(n, running && s->mountpoint);
+	print_limits(n);
 	print_ends(s, running);
 }

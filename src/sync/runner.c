@@ -626,8 +626,13 @@ static void say(const struct runner *r, const struct request *q,
 			side ? side_name(o->stop_side) : "state directory",
 			side ? r->setup.location[o->stop_side]
 			     : r->setup.spill_directory,
-			words, sizeof(words)))
-		log_error("%s", words);
+			words, sizeof(words))) {
+		/* That one was asked for. */
+		if (o->stop == -ETIME)
+			log_notice("%s", words);
+		else
+			log_error("%s", words);
+	}
 	if (!o->execution) {
 		log_error("execution %" PRIu64 " could not begin",
 			  q->execution);
