@@ -61,8 +61,9 @@ void cloudwatch_put(struct cloudwatch *c, int64_t wall_ms, const char *text,
 void cloudwatch_get_counts(struct cloudwatch *c, struct cloudwatch_counts *ret);
 
 /*
- * Sends what is queued, for at most `timeout_ms`, and ends. The counts at the
- * end go to `ret` unless that is NULL: what could not be sent is in `dropped`.
+ * Sends what is queued, for at most `timeout_ms` (and as long as a search for
+ * keys takes that is under way), and ends. The counts at the end go to `ret`
+ * unless that is NULL: what could not be sent is in `dropped`.
  * `c` may be NULL; returns NULL.
  */
 struct cloudwatch *cloudwatch_free(struct cloudwatch *c, unsigned timeout_ms,

@@ -11,12 +11,19 @@
  *	awstool region [-p PROFILE] [HOST [WANTED]]
  *	awstool upload [-c MS] [-s PART-SIZE] FILE URL NAME
  *		uploads a file; with -c it is cancelled after that time
- *	awstool certificate [-a ACCESS-POINT] [-t SECONDS] FILE-SYSTEM PREFIX
+ *	awstool logs [-l LINGER-MS] [-n COUNT] [-q QUEUE-BYTES] [-t TIMEOUT-MS]
+ *			GROUP STREAM
+ *		sends the lines of standard input, MILLISECONDS and TEXT each;
+ *		a line "wait" waits until all before it are gone. With -n,
+ *before that, so many messages at once. Prints how many were sent, dropped and
+ *refused, and how many microseconds a call took that was slower than 99.9 % of
+ *them awstool certificate [-a ACCESS-POINT] [-t SECONDS] FILE-SYSTEM PREFIX
  *		writes PREFIX.crt and PREFIX.key, with the keys that there are,
  *		as of that time
  */
 #include <err.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -31,6 +38,7 @@
 #include <openssl/rsa.h>
 
 #include "aws/certificate.h"
+#include "aws/cloudwatch.h"
 #include "aws/credentials.h"
 #include "aws/region.h"
 #include "aws/s3.h"
@@ -255,6 +263,124 @@ static int upload(int argc, char **argv)
 	return 0;
 }
 
+/* --- logs ----------------------------------------------------------------- */
+
+static int64_t *put_ns; /* how long each call took */
+static size_t puts_done, puts_room;
+
+static void put(struct cloudwatch *logs, int64_t wall_ms, const char *text)
+{
+	int64_t begin = clock_now_ns();
+
+	cloudwatch_put(logs, wall_ms, text, strlen(text));
+	if (puts_done == puts_room) {
+		puts_room = puts_room ? 2 * puts_room : 1024;
+		put_ns = realloc(put_ns, puts_room * sizeof(*put_ns));
+		if (!put_ns)
+			errx(1, "out of memory");
+	}
+	put_ns[puts_done++] = clock_now_ns() - begin;
+}
+
+static void put_many(struct cloudwatch *logs, unsigned count)
+{
+	char text[201];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(text, 16, "%014u", i);
+		text[14] = ' ';
+		put(logs, clock_wall_ns() / NS_PER_MS, text);
+	}
+}
+
+static void put_lines(struct cloudwatch *logs)
+{
+	static const struct timespec pause = {.tv_nsec = 5 * NS_PER_MS};
+	struct cloudwatch_counts counts;
+	CLEANUP_FREE char *line = NULL;
+	size_t room = 0;
+	ssize_t len;
+
+	while ((len = getline(&line, &room, stdin)) > 0) {
+		char *text;
+		long long ms;
+
+		if (line[len - 1] == '\n')
+			line[len - 1] = '\0';
+		if (strcmp(line, "wait") == 0) {
+			do {
+				nanosleep(&pause, NULL);
+				cloudwatch_get_counts(logs, &counts);
+			} while (counts.queued > 0);
+			puts("waited");
+			fflush(stdout);
+			continue;
+		}
+		ms = strtoll(line, &text, 10);
+		put(logs, ms, text + (*text == ' '));
+	}
+}
+
+static int by_number(const void *va, const void *vb)
+{
+	const int64_t *a = va, *b = vb;
+
+	return (*a > *b) - (*a < *b);
+}
+
+static void print_notice(void *arg, const char *sentence)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", sentence);
+}
+
+static int logs(int argc, char **argv)
+{
+	const struct credentials_options who = {0};
+	struct cloudwatch_options options = {.notice = print_notice};
+	struct cloudwatch_counts counts;
+	unsigned many = 0, timeout_ms = 10000;
+	char error[1024] = "no sentence";
+	struct cloudwatch *cw;
+	int c;
+
+	while ((c = getopt(argc, argv, "l:n:q:t:")) != -1) {
+		if (c == 'l')
+			options.linger_ms = (unsigned)atoi(optarg);
+		else if (c == 'n')
+			many = (unsigned)atoi(optarg);
+		else if (c == 'q')
+			options.queue_bytes = (size_t)atol(optarg);
+		else if (c == 't')
+			timeout_ms = (unsigned)atoi(optarg);
+		else
+			return 2;
+	}
+	if (argc != optind + 2)
+		return 2;
+	options.group = argv[optind];
+	options.stream = argv[optind + 1];
+	if (credentials_new(&who, &options.credentials) < 0)
+		errx(1, "out of memory");
+	if (cloudwatch_new(&options, &cw, error, sizeof(error)) < 0)
+		errx(1, "%s", error);
+	put_many(cw, many);
+	put_lines(cw);
+	cloudwatch_free(cw, timeout_ms, &counts);
+	credentials_free(options.credentials);
+	qsort(put_ns, puts_done, sizeof(*put_ns), by_number);
+	printf("sent %ju dropped %ju refused %ju queued %ju slow %jd\n",
+	       (uintmax_t)counts.sent, (uintmax_t)counts.dropped,
+	       (uintmax_t)counts.refused, (uintmax_t)counts.queued,
+	       puts_done
+		   ? (intmax_t)put_ns[puts_done - 1 - puts_done / 1000] / 1000
+		   : 0);
+	free(put_ns);
+	return 0;
+}
+
 /* --- certificate ---------------------------------------------------------- */
 
 static FILE *create(const char *prefix, const char *suffix)
@@ -324,10 +450,8 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-    {"keys", keys},
-    {"region", region},
-    {"upload", upload},
-    {"certificate", certificate},
+    {"keys", keys}, {"region", region},           {"upload", upload},
+    {"logs", logs}, {"certificate", certificate},
 };
 
 int main(int argc, char **argv)
@@ -335,6 +459,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	fputs("usage: awstool keys|region|upload|certificate ..\n", stderr);
+	fputs("usage: awstool keys|region|upload|logs|certificate ..\n",
+	      stderr);
 	return 2;
 }
