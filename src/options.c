@@ -466,7 +466,7 @@ static const struct command_word {
      take_locations},
     {"check", COMMAND_CHECK, "0vhV", check_options, true, 1, false,
      take_checked},
-    {"estimate", COMMAND_ESTIMATE, "vhV", estimate_options, true, 1, false,
+    {"estimate", COMMAND_ESTIMATE, "0vhV", estimate_options, true, 1, false,
      take_locations},
     {"status", COMMAND_STATUS, "hV", status_options, false, 1, true,
      take_target},

@@ -363,6 +363,7 @@ static void take_section(struct taking *t, const struct conf_section *s)
 static void take_task(struct taking *t, const struct conf_section *s)
 {
 	const struct options *o = t->options;
+	char error[CONF_ERROR_SIZE / 2];
 
 	if (options_is_command(s->name))
 		refuse(t, -EINVAL, s->line,
@@ -377,6 +378,8 @@ static void take_task(struct taking *t, const struct conf_section *s)
 		       "[task %s]: no-sync says not to copy, %s to do so: "
 		       "choose one",
 		       s->name, o->once ? "once" : "interval");
+	if (settings_check(&o->sync, error, sizeof(error)) < 0)
+		refuse(t, -EINVAL, s->line, "[task %s]: %s", s->name, error);
 	t->options->task = s->name;
 }
 

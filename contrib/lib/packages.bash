@@ -44,6 +44,7 @@ check   command  promtool      prometheus       golang-github-prometheus
 check   command  ps            procps           procps-ng
 check   command  shellcheck    shellcheck       ShellCheck
 check   command  sqlite3       sqlite3          sqlite
+check   command  systemd-analyze systemd        systemd
 check   file     /usr/bin/time time             time
 '
 

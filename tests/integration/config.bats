@@ -199,6 +199,8 @@ refused() {
 	refused 5 'options = sofft: '
 	task_config 'interval = 1h' 'no-sync = yes'
 	refused 1 '[task nightly]: no-sync says not to copy, interval to do so'
+	task_config 'deleted = remove' 'transfer-mode = all'
+	refused 1 '[task nightly]: '
 	task_config '[sections]'
 	refused 5 '[sections]: there are [defaults], '
 	task_config '[defaults]' 'state = /x'

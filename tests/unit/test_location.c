@@ -490,13 +490,58 @@ static void test_free_nothing(void **state)
 	assert_null(location_free(NULL));
 }
 
+/* Options beside the text mean what they mean in a URL. */
+static void test_more_options(void **state)
+{
+	static const struct {
+		const char *text, *more, *error;
+	} refused[] = {
+	    {"host:/", "conns=99", "conns=99 is not a number"},
+	    {"host:/", "colour=red", "\"colour\" is not known"},
+	    {"host:/", "conns=2&conns=3", "conns is given twice"},
+	    {"nfs://host/?uid=0", "uid=0", "uid is given twice"},
+	    {"/tmp", "conns=2", "takes no options"},
+	    {"host:/", "", "an option is empty"},
+	};
+	char error[300];
+	struct location *l;
+
+	(void)state;
+	assert_int_equal(location_parse_with("host:/a?conns=9",
+					     "conns=2&deadline=%37", &l, error,
+					     sizeof(error)),
+			 0);
+	assert_string_equal(l->text, "host:/a?conns=9");
+	assert_int_equal(l->conns, 2);
+	assert_int_equal(l->deadline_s, 7);
+	location_free(l);
+	assert_int_equal(location_parse_with("nfs://host/?uid=5", "gid=6", &l,
+					     error, sizeof(error)),
+			 0);
+	assert_int_equal(l->uid, 5);
+	assert_int_equal(l->gid, 6);
+	location_free(l);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		assert_int_equal(location_parse_with(refused[i].text,
+						     refused[i].more, &l, error,
+						     sizeof(error)),
+				 -EINVAL);
+		assert_non_null(strstr(error, refused[i].error));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_servers),      cmocka_unit_test(test_efs),
-	    cmocka_unit_test(test_tls),          cmocka_unit_test(test_options),
-	    cmocka_unit_test(test_versions),     cmocka_unit_test(test_bad),
-	    cmocka_unit_test(test_short_error),  cmocka_unit_test(test_local),
+	    cmocka_unit_test(test_more_options),
+	    cmocka_unit_test(test_servers),
+	    cmocka_unit_test(test_efs),
+	    cmocka_unit_test(test_tls),
+	    cmocka_unit_test(test_options),
+	    cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_bad),
+	    cmocka_unit_test(test_short_error),
+	    cmocka_unit_test(test_local),
 	    cmocka_unit_test(test_free_nothing),
 	};
 
