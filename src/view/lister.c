@@ -422,6 +422,7 @@ static bool is_hidden(void *user, const char *name)
 static int begin_merge(struct lister *l)
 {
 	struct merge_setup setup = {.spill_directory = l->setup.spill_directory,
+				    .removes_deleted = l->setup.removes_deleted,
 				    .is_hidden = is_hidden,
 				    .emit = emit,
 				    .user = l};

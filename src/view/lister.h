@@ -38,6 +38,7 @@ struct workers;
 struct lister_setup {
 	const char *spill_directory; /* borrowed, as all pointers here */
 	struct workers *workers;
+	bool removes_deleted; /* see origin_facts */
 
 	/* volume_start() on one side. */
 	void (*start)(void *user, enum side side, struct volume_call *call);

@@ -502,6 +502,7 @@ static int begin(struct listing *l, struct lister **ret)
 	const struct lister_setup setup = {
 	    .spill_directory = l->view->setup.state_directory,
 	    .workers = l->all->workers,
+	    .removes_deleted = l->view->setup.removes_deleted,
 	    .start = start_call,
 	    .get_reader = get_reader,
 	    .put_reader = put_reader,

@@ -206,7 +206,8 @@ static int emit(struct merge *m, struct found *f,
 	for (int s = 0; s < SIDES; s++)
 		if (f->present[s])
 			attr[s] = &f->attr[s];
-	resolve_judge(&judged, attr, f->handle, has_row ? &row : NULL);
+	resolve_judge(&judged, attr, f->handle, has_row ? &row : NULL,
+		      m->setup.removes_deleted);
 	e.has_attr = true;
 	e.inode = judged.inode;
 	e.attr = judged.attr;
@@ -215,8 +216,12 @@ static int emit(struct merge *m, struct found *f,
 	for (int s = 0; s < SIDES && e.attr.type == ENTRY_DIRECTORY; s++)
 		if (f->attr[s].type == ENTRY_DIRECTORY)
 			e.handle[s] = judged.handle[s];
-	r = judged.result < 0 ? judged.result
-			      : m->setup.emit(m->setup.user, &e);
+	/* What is known to be deleted has no entry. */
+	if (judged.result == -ENOENT)
+		r = 0;
+	else
+		r = judged.result < 0 ? judged.result
+				      : m->setup.emit(m->setup.user, &e);
 	resolved_done(&judged);
 	return r;
 }

@@ -42,6 +42,7 @@ struct merged {
 struct merge_setup {
 	const char *spill_directory; /* borrowed */
 	bool present[SIDES];         /* one at least */
+	bool removes_deleted;        /* see origin_facts */
 	/* Is this name not to be shown? NULL: all are. */
 	bool (*is_hidden)(void *user, const char *name);
 	/* Takes an entry: 0 to go on, 1 to pause behind it, or an error, that

@@ -48,6 +48,8 @@ enum origin origin_choose(const struct origin_facts *f)
 		return copied ? ORIGIN_DESTINATION : ORIGIN_WAIT;
 	if (destination == UNKNOWN)
 		return ORIGIN_WAIT;
+	if (copied && f->removes_deleted)
+		return ORIGIN_NONE;
 	return destination == PRESENT ? ORIGIN_DESTINATION : ORIGIN_NONE;
 }
 

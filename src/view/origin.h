@@ -6,7 +6,9 @@
  *   1. the manifest says copied, the source still is what was copied and the
  *	destination has the object that was made then: destination
  *   2. else, the source has it: source
- *   3. else, the destination has it: destination
+ *   3. else, the destination has it: destination; unless the task removes what
+ *	the source has deleted and the manifest says that it was copied: then
+ *	it is gone, and the engine will see to it
  *
  * A side that does not answer now is UNKNOWN. What the other side alone can
  * decide is decided: the destination serves what the manifest says is copied
@@ -44,6 +46,7 @@ struct origin_facts {
 	enum presence presence[SIDES];
 	struct attr attr[SIDES];        /* of a side that is PRESENT */
 	const struct manifest_row *row; /* NULL: none */
+	bool removes_deleted;           /* the task's option */
 };
 
 enum origin origin_choose(const struct origin_facts *f);

@@ -159,9 +159,10 @@ static bool judge(struct resolved *r)
 }
 
 void resolve_judge(struct resolved *ret, const struct attr *const attr[SIDES],
-		   struct handle *handle[SIDES], const struct manifest_row *row)
+		   struct handle *handle[SIDES], const struct manifest_row *row,
+		   bool removes_deleted)
 {
-	*ret = (struct resolved){0};
+	*ret = (struct resolved){.facts.removes_deleted = removes_deleted};
 	for (enum side side = 0; side < SIDES; side++) {
 		ret->facts.presence[side] = attr[side] ? PRESENT : ABSENT;
 		if (attr[side])
@@ -659,6 +660,7 @@ static struct resolve *resolve_new(struct view *v, struct node *directory,
 		return NULL;
 	r->view = v;
 	r->started_ns = clock_now_ns();
+	r->answer.facts.removes_deleted = v->setup.removes_deleted;
 	r->directory = directory;
 	if (directory)
 		node_hold(v->nodes, directory);

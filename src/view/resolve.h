@@ -66,13 +66,14 @@ void resolve_node(struct view *v, struct node *node, struct request *request,
 
 /*
  * Judges an entry whose two sides are known already, as from listings. Takes
- * the handles over. `row` may be NULL. result is 0, or -ENOENT for neither.
+ * the handles over. `row` may be NULL. result is 0, or -ENOENT for neither,
+ * and for what is known to be deleted.
  *
  * A copy whose attributes are those of the record is shown with the source's
  * ctime: so the move of the origin is no change for tar, git and backups.
  */
 void resolve_judge(struct resolved *ret, const struct attr *const attr[SIDES],
-		   struct handle *handle[SIDES],
-		   const struct manifest_row *row);
+		   struct handle *handle[SIDES], const struct manifest_row *row,
+		   bool removes_deleted);
 
 #endif

@@ -52,6 +52,8 @@ struct view_setup {
 	const char *state_directory; /* the task's, also for spills */
 	const char *log_path;        /* what .sync/log shows */
 	const char *mountpoint;      /* absolute */
+	bool removes_deleted;        /* what was copied and has been deleted on
+					the source is not shown any more */
 	const struct view_options *options;
 	/* Called once, on a thread of the view, when the mount is usable. */
 	void (*ready)(void *user);

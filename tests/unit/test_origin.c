@@ -228,6 +228,26 @@ static void check_choice(const struct combination *c,
 			 expected);
 }
 
+/* The same for a task that removes: only what was copied, and is not on the
+ * source, is not shown. */
+static void check_removing(const struct combination *c,
+			   const struct origin_facts *f)
+{
+	struct origin_facts g = *f;
+	bool gone = is_done(c->row) && c->source == S_ABSENT &&
+		    (c->destination == D_COPY || c->destination == D_CHANGED);
+
+	g.removes_deleted = true;
+	assert_int_equal(origin_choose(&g),
+			 gone ? ORIGIN_NONE : origin_choose(f));
+}
+
+static void what_was_deleted_is_gone(void **state)
+{
+	(void)state;
+	each(check_removing);
+}
+
 static void every_combination_has_its_origin(void **state)
 {
 	(void)state;
@@ -367,6 +387,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_combination_has_its_origin),
+	    cmocka_unit_test(what_was_deleted_is_gone),
 	    cmocka_unit_test(source_alone_never_errs),
 	    cmocka_unit_test(source_alone_is_said_when_it_is_so),
 	    cmocka_unit_test(every_combination_has_its_inode),
