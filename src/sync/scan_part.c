@@ -109,6 +109,27 @@ int scan_is_wanted(struct scanner *s, const struct volume_entry *entry)
 	return r;
 }
 
+/* Counts what only the destination has. What the filter lets through only if
+ * it were a directory is in the join, and not counted. */
+static void count_kept(struct scanner *s)
+{
+	uint64_t kept = join_left(s->join);
+	int r = s->engine->options.filter ? 1 : 0;
+
+	while (r > 0) {
+		CLEANUP_FREE char *name = NULL;
+		CLEANUP_FREE struct handle *handle = NULL;
+		struct attr attr;
+
+		r = join_take_next(s->join, &name, &attr, &handle);
+		if (r > 0 && !scan_allows(s, name, attr.type))
+			kept--;
+	}
+	if (r < 0)
+		engine_stop(s->engine, r, SIDES);
+	engine_count_once(s->engine, s->dir, COUNT_KEPT, kept);
+}
+
 void scan_look_back(struct scanner *s)
 {
 	const struct dirnode *d = s->dir;
@@ -123,7 +144,7 @@ void scan_look_back(struct scanner *s)
 		return;
 	}
 	if (!d->only) {
-		engine_count_once(s->engine, d, COUNT_KEPT, join_left(s->join));
+		count_kept(s);
 		return;
 	}
 	/* What is gone when it is tried again was there before. */

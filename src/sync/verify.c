@@ -73,19 +73,37 @@ void verify_say(struct engine *e, const char *path, uint32_t kinds)
 		  difference_text(kinds, words));
 }
 
+/* The record of an entry: 1, 0, or negative after the run was stopped. */
+static int get_row(struct engine *e, struct manifest_reader *reader,
+		   const struct dirnode *d, const char *name,
+		   struct manifest_row *ret)
+{
+	int r = reader ? manifest_get(reader, d->id, name, ret) : -ENOMEM;
+
+	if (r < 0)
+		engine_stop(e, r, SIDES);
+	return r;
+}
+
+bool verify_excuses(struct engine *e, struct manifest_reader *reader,
+		    const struct dirnode *d, const char *name,
+		    const struct attr *source, uint32_t kinds)
+{
+	struct manifest_row row;
+	int r = get_row(e, reader, d, name, &row);
+
+	return r < 0 || is_excused(e, r > 0 ? &row : NULL, source, kinds);
+}
+
 bool verify_record(struct engine *e, struct manifest_reader *reader,
 		   struct dirnode *d, const char *name,
 		   const struct attr *source, uint32_t kinds)
 {
 	CLEANUP_FREE char *path = NULL;
 	struct manifest_row row = {0};
-	int r = reader ? manifest_get(reader, d->id, name, &row) : -ENOMEM;
+	int r = get_row(e, reader, d, name, &row);
 
-	if (r < 0) {
-		engine_stop(e, r, SIDES);
-		return false;
-	}
-	if (is_excused(e, r > 0 ? &row : NULL, source, kinds))
+	if (r < 0 || is_excused(e, r > 0 ? &row : NULL, source, kinds))
 		return false;
 	path = dirnode_path(d, name);
 	verify_say(e, path ? path : "?", kinds);

@@ -74,6 +74,11 @@ bool verify_record(struct engine *e, struct manifest_reader *reader,
 		   struct dirnode *d, const char *name,
 		   const struct attr *source, uint32_t kinds);
 
+/* Is the difference not one? */
+bool verify_excuses(struct engine *e, struct manifest_reader *reader,
+		    const struct dirnode *d, const char *name,
+		    const struct attr *source, uint32_t kinds);
+
 /* Counts and names it, without a record. */
 void verify_say(struct engine *e, const char *path, uint32_t kinds);
 

@@ -46,9 +46,11 @@ static bool record(struct scanner *s, const char *name,
 static int compare_directory(struct scanner *s, struct volume_entry *entry,
 			     struct subdirectory *there, uint32_t kinds)
 {
-	if (kinds)
-		record(s, entry->name, &entry->attr, kinds);
-	else
+	/* What is missing for a good reason lacks its entries for the same. */
+	if (kinds && !record(s, entry->name, &entry->attr, kinds) &&
+	    (kinds & FINAL))
+		return 0;
+	if (!kinds)
 		engine_count(s->engine, COUNT_VERIFIED_DIRECTORIES, 1);
 	there->entry = entry;
 	if (there->exists && there->attr.type != ENTRY_DIRECTORY) {
@@ -90,20 +92,34 @@ int verify_entry(struct scanner *s, struct volume_entry *entry,
 	return 0;
 }
 
-/* Names one entry below what only the destination has: all of it is extra, but
- * for what the filter hides. */
-static void say_extra(struct engine *e, const struct walk *w,
-		      struct volume_entry *entry)
+/* Names one entry of what only the destination has. */
+static void say_extra(struct engine *e, const struct walk *w, const char *name)
 {
-	CLEANUP_FREE char *path = walk_path(w, entry->name);
+	CLEANUP_FREE char *path = walk_path(w, name);
 
-	if (tempname_is_ours(entry->name))
-		return;
-	if (path &&
-	    scan_allows_path(e, path, entry->attr.type == ENTRY_DIRECTORY))
-		verify_say(e, path, DIFFERS_EXTRA);
-	else
-		free(steal(entry->handle));
+	verify_say(e, path ? path : "?", DIFFERS_EXTRA);
+}
+
+/* The entries of a page, without directories: those are named when all below
+ * them has been seen, unless the filter hides some of it. */
+static void say_page(struct engine *e, const struct walk *w,
+		     const struct walk_place *place)
+{
+	for (size_t k = 0; k < place->count; k++) {
+		struct volume_entry *entry = &place->entries[k];
+		bool directory = entry->attr.type == ENTRY_DIRECTORY;
+		CLEANUP_FREE char *path = walk_path(w, entry->name);
+
+		if (tempname_is_ours(entry->name))
+			continue;
+		if (path && scan_allows_path(e, path, directory)) {
+			if (!directory)
+				say_extra(e, w, entry->name);
+		} else {
+			*place->kept = true;
+			free(steal(entry->handle));
+		}
+	}
 }
 
 /* What lies in there cannot be named: the comparison is not whole. */
@@ -118,26 +134,51 @@ static void fail_extra(struct engine *e, const struct walk *w, int error)
 		  reason_text(error, PHASE_LIST, room));
 }
 
+/* Names what lies below: 1 when the filter hides some of it, else 0. */
 static int name_below(struct scanner *s, const char *name,
 		      const struct handle *handle)
 {
+	struct engine *e = s->engine;
 	CLEANUP_FREE char *path = dirnode_path(s->dir, name);
-	struct walk *w =
-	    path ? walk_new(s->engine, DESTINATION, handle, path) : NULL;
+	struct walk *w = path ? walk_new(e, DESTINATION, handle, path) : NULL;
 	struct walk_place place;
+	bool kept = false;
 	int r = w ? 0 : -ENOMEM;
 
 	while (r == 0 && (r = walk_next(w, &place)) > 0) {
 		if (place.error &&
-		    engine_stops_for(s->engine, place.error, DESTINATION))
+		    engine_stops_for(e, place.error, DESTINATION))
 			break;
 		if (place.error)
-			fail_extra(s->engine, w, place.error);
-		for (size_t k = 0; r == WALK_PAGE && k < place.count; k++)
-			say_extra(s->engine, w, &place.entries[k]);
+			fail_extra(e, w, place.error);
+		kept = *place.kept;
+		if (r == WALK_PAGE)
+			say_page(e, w, &place);
+		else if (place.name && kept)
+			*place.parent_kept = true;
+		else if (place.name)
+			say_extra(e, w, NULL);
 		r = 0;
 	}
 	walk_free(w);
+	return r < 0 ? r : kept;
+}
+
+/* One name that is left. A directory that is kept for what the filter hides in
+ * it is not extra. */
+static int extra(struct scanner *s, const char *name, const struct attr *attr,
+		 const struct handle *handle)
+{
+	int r = 0;
+
+	if (!scan_allows(s, name, attr->type) ||
+	    verify_excuses(s->engine, s->reader, s->dir, name, attr,
+			   DIFFERS_EXTRA))
+		return 0;
+	if (attr->type == ENTRY_DIRECTORY && handle)
+		r = name_below(s, name, handle);
+	if (r == 0)
+		record(s, name, attr, DIFFERS_EXTRA);
 	return r < 0 ? r : 0;
 }
 
@@ -156,10 +197,7 @@ void verify_extra(struct scanner *s)
 		r = join_take_next(s->join, &name, &attr, &handle);
 		if (r <= 0)
 			break;
-		if (scan_allows(s, name, attr.type) &&
-		    record(s, name, &attr, DIFFERS_EXTRA) &&
-		    attr.type == ENTRY_DIRECTORY && handle)
-			r = name_below(s, name, handle);
+		r = extra(s, name, &attr, handle);
 		if (r < 0)
 			break;
 	}
