@@ -22,6 +22,10 @@ setup() {
 	cd "$units" || return
 }
 
+teardown() {
+	views_end
+}
+
 @test "systemd takes all that is in the units" {
 	run -0 systemd-analyze verify --man=no ./efsbridge@nightly.service \
 		./efsbridge@nightly.timer ./efsbridge-mount@nightly.service
@@ -49,10 +53,10 @@ setup() {
 	done
 }
 
-# What the unit starts, word by word, on a task of its own.
-@test "the command of the unit runs a named task" {
+# named_pair: a task of its own, for the command that the units start.
+named_pair() {
 	fresh_pair dir
-	echo data >"$source_dir/file"
+	"$MKTREE" --seed 111 --entries 200 "$source_dir"
 	cat >efsbridge.conf <<-CONF
 		[task nightly]
 		source = $source_dir
@@ -60,10 +64,42 @@ setup() {
 		state = $state
 	CONF
 	chmod 600 efsbridge.conf
-	command=$(sed -n "s|^ExecStart=||p" efsbridge@.service)
+}
+
+# run_unit UNIT: what it starts, word by word, with the capabilities that it
+# leaves to it.
+run_unit() {
+	local command capabilities
+	command=$(sed -n "s|^ExecStart=||p" "$1")
 	command=${command//%i/nightly}
 	command=${command//\/etc\//$PWD/}
+	command=${command//\$\{MOUNTPOINT\}/$mountpoint}
+	capabilities=$(sed -n 's/^CapabilityBoundingSet=//p' "$1")
+	capabilities=${capabilities//CAP_/,+}
+	capabilities=${capabilities// /}
 	# shellcheck disable=SC2086 # words
-	run -0 $command
-	[ "$(cat "$destination_dir/file")" = data ]
+	setpriv --no-new-privs --bounding-set="-all${capabilities,,}" $command
+}
+
+@test "what the unit leaves to a run is enough for it" {
+	((EUID == 0)) || skip 'a unit of the system is run by root'
+	mountpoint=
+	named_pair
+	run -0 run_unit efsbridge@.service
+	same_tree "$source_dir" "$destination_dir"
+}
+
+@test "what the unit leaves to a mount is enough for it" {
+	((EUID == 0)) || skip 'a unit of the system is run by root'
+	need_fuse
+	named_pair
+	fresh_mountpoint
+	# It ends when it is mounted, and what serves goes on.
+	run_unit efsbridge-mount@.service >"$mountpoint.output" 2>&1 3>&- 4>&-
+	is_mounted "$mountpoint"
+	run -0 "$EFSBRIDGE" status --config "$PWD/efsbridge.conf" nightly
+	[[ $output == *"$mountpoint"* ]]
+	umount --lazy "$mountpoint"
+	wait_for 20 test ! -e "$state/mount"
+	wait_for 20 flock -n "$state/lock" true
 }
