@@ -69,7 +69,7 @@ struct session {
 	struct sync_options live; /* the main thread's: with all that was
 				     changed while it ran */
 	int64_t wait_deadline_ns; /* --max-wait; 0: none */
-	_Atomic bool interrupted;
+	atomic_bool interrupted;
 	_Atomic bool ended; /* the worker is through */
 	/* The worker's; the main thread's when it has ended. */
 	enum exit_status status;
@@ -344,6 +344,7 @@ static enum exit_status run_engine(struct session *s)
 			 s->location[DESTINATION]->text},
 	    .manifest = s->manifest,
 	    .spill_directory = task_get_directory(s->task),
+	    .task = task_get_name(s->task),
 	    .filelist = s->list,
 	    .options = &s->options->sync,
 	    .verify_only = s->options->command == COMMAND_VERIFY,
@@ -360,6 +361,8 @@ static enum exit_status run_engine(struct session *s)
 	if (atomic_load(&s->interrupted))
 		engine_cancel(e);
 	s->end = engine_run(e);
+	report_deliver(&s->options->sync.report, setup.spill_directory,
+		       &s->interrupted);
 	atomic_store(&s->ran, true);
 	return (enum exit_status)summary_exit_status(s->end);
 }

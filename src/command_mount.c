@@ -262,6 +262,7 @@ static enum exit_status make_runner(struct mounting *m)
 			 m->location[DESTINATION]->text},
 	    .manifest = m->manifest,
 	    .spill_directory = task_get_directory(m->task),
+	    .task = task_get_name(m->task),
 	    .options = &m->options->sync,
 	    .interval_ns = m->options->interval_ns,
 	    .ended = run_ended,

@@ -54,6 +54,20 @@ _efsbridge()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
+	--report)
+		mapfile -t COMPREPLY < <(compgen -W 'none summary standard' -- "$cur")
+		return
+		;;
+	--report-level | --report-transferred | --report-verified | \
+		--report-skipped | --report-deleted)
+		mapfile -t COMPREPLY < <(compgen -W 'errors all' -- "$cur")
+		return
+		;;
+	--report-to)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
 	--include | --exclude | --task | --jobs | --interval | --bwlimit | \
 		--iops-limit | --retries | --max-errors | --max-duration | --max-wait)
 		return
@@ -68,8 +82,10 @@ _efsbridge()
 				--files-from --from0 --include --include-from --iops-limit --jobs --json
 				--max-delete --max-duration --max-errors --max-wait
 				--no-atime --no-mode --no-owner --no-queue --no-times --overwrite
-				--quiet --retries --state --task --transfer-mode --verbose
-				--verify'
+				--quiet --report
+				--report-deleted --report-level --report-skipped --report-to
+				--report-transferred --report-verified --retries --state
+				--task --transfer-mode --verbose --verify'
 			;;
 		verify)
 			options+=' --exclude --exclude-from --files-from --from0
@@ -93,7 +109,9 @@ _efsbridge()
 				--iops-limit --jobs --max-delete --max-duration
 				--max-errors --max-wait --no-atime --no-mode --no-owner
 				--no-queue --no-sync --no-times
-				--once --options --overwrite --quiet --retries --state
+				--once --options --overwrite --quiet --report
+				--report-deleted --report-level --report-skipped --report-to
+				--report-transferred --report-verified --retries --state
 				--task --transfer-mode --verbose --verify'
 			;;
 		esac

@@ -97,6 +97,25 @@ static void release_group(struct engine *e, struct item *i,
 	i->leads = false;
 }
 
+/* Content alone is told of when it is written, see complete_written(). */
+static void report_done(struct engine *e, const struct item *i)
+{
+	struct report_entry entry = {
+	    .dir = i->dir,
+	    .name = i->name,
+	    .source = &i->attr[SOURCE],
+	    .destination = &i->attr[DESTINATION],
+	    .overwrite = true,
+	    .metadata = true,
+	    .reason = "the destination has it already",
+	};
+
+	if (i->plan.action == PLAN_METADATA)
+		report_add(e->report, REPORT_TRANSFERRED, &entry);
+	else if (i->plan.action == PLAN_UNCHANGED && !i->dir->again)
+		report_add(e->report, REPORT_SKIPPED, &entry);
+}
+
 void complete_done(struct engine *e, struct item *i, enum entry_state state,
 		   struct item_list *released)
 {
@@ -127,6 +146,7 @@ void complete_done(struct engine *e, struct item *i, enum entry_state state,
 		put_row(e, &row);
 	if (i->plan.action != PLAN_UNCHANGED)
 		say(e, i, plan_action_name(i->plan.action));
+	report_done(e, i);
 	if (i->leads)
 		release_group(e, i, state, released);
 	end_item(e, i);
@@ -155,6 +175,24 @@ void complete_written(struct engine *e, struct item *i, const struct attr *attr,
 	i->attr[DESTINATION] = *attr;
 	free(i->handle[DESTINATION]);
 	i->handle[DESTINATION] = steal(*handle);
+	report_add(
+	    e->report, REPORT_TRANSFERRED,
+	    &(struct report_entry){.dir = i->dir,
+				   .name = i->name,
+				   .source = &i->attr[SOURCE],
+				   .destination = attr,
+				   .overwrite = i->plan.reason != REASON_NEW});
+}
+
+static void report_verified(struct engine *e, const struct item *i)
+{
+	report_add(e->report, REPORT_VERIFIED,
+		   &(struct report_entry){.dir = i->dir,
+					  .name = i->name,
+					  .source = &i->attr[SOURCE],
+					  .destination = &i->attr[DESTINATION],
+					  .digest = i->has_digest ? &i->digest
+								  : NULL});
 }
 
 void complete_copied(struct engine *e, struct item *i, bool verified,
@@ -162,6 +200,8 @@ void complete_copied(struct engine *e, struct item *i, bool verified,
 {
 	if (verified)
 		count_verified(e);
+	if (verified && e->options.verify != VERIFY_ALL)
+		report_verified(e, i);
 	complete_done(e, i, verified ? STATE_VERIFIED : STATE_COPIED, released);
 }
 
@@ -262,13 +302,16 @@ void complete_missing(struct engine *e, struct item *i,
 
 void complete_compared(struct engine *e, struct item *i, bool equal)
 {
-	if (equal)
+	if (equal) {
 		engine_count(e, COUNT_VERIFIED, 1);
+		report_verified(e, i);
+	}
 	end_item(e, i);
 }
 
 /* Ends an item that is not copied on purpose, because of `error`. */
-static void skip(struct engine *e, struct item *i, int error, const char *what)
+static void skip(struct engine *e, struct item *i, int error, const char *what,
+		 const char *reason)
 {
 	struct manifest_row row = {
 	    .directory = i->dir->id,
@@ -283,12 +326,18 @@ static void skip(struct engine *e, struct item *i, int error, const char *what)
 	put_row(e, &row);
 	engine_count_once(e, i->dir, COUNT_SKIPPED, 1);
 	say(e, i, what);
+	if (!i->dir->again)
+		report_add(e->report, REPORT_SKIPPED,
+			   &(struct report_entry){.dir = i->dir,
+						  .name = i->name,
+						  .source = &i->attr[SOURCE],
+						  .reason = reason});
 	end_item(e, i);
 }
 
 void complete_skipped(struct engine *e, struct item *i)
 {
-	skip(e, i, -EOPNOTSUPP, "skipped");
+	skip(e, i, -EOPNOTSUPP, "skipped", "such a kind is never copied");
 }
 
 void complete_left(struct engine *e, struct item *i, struct item_list *released)
@@ -296,7 +345,8 @@ void complete_left(struct engine *e, struct item *i, struct item_list *released)
 	engine_count_once(e, i->dir, COUNT_LEFT, 1);
 	if (i->leads)
 		links_failed(e->links, i, released);
-	skip(e, i, -ENOTUNIQ, "left");
+	skip(e, i, -ENOTUNIQ, "left",
+	     "the destination differs and is not to be overwritten");
 }
 
 void complete_abandoned(struct engine *e, struct item *i)

@@ -74,6 +74,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 	e->started_ns = clock_now_ns();
 	e->started_wall_ns = clock_wall_ns();
 	e->spill_directory = setup->spill_directory;
+	e->task = setup->task ?: "task";
 	e->options = *o;
 	atomic_init(&e->jobs, o->jobs);
 	e->preserve = (o->no_owner ? 0 : ATTR_SET_OWNER) |
@@ -127,6 +128,7 @@ struct engine *engine_free(struct engine *e)
 {
 	if (!e)
 		return NULL;
+	report_free(e->report);
 	dirstack_free(e->stack);
 	queue_free(e->work);
 	queue_free(e->large);
@@ -592,6 +594,20 @@ static int run_threads(struct engine *e)
 	return r;
 }
 
+/* A run without its report is better than none. */
+static void begin_report(struct engine *e)
+{
+	CLEANUP_FREE char *directory = NULL;
+	char error[REPORT_ERROR];
+
+	directory = report_directory(&e->options.report, e->spill_directory);
+	if (!directory)
+		log_error("out of memory: there will be no report");
+	else if (report_new(&e->options.report, directory, e->task,
+			    e->execution, &e->report, error, sizeof(error)) < 0)
+		log_error("%s", error);
+}
+
 static int prepare(struct engine *e)
 {
 	struct manifest_execution x = {0};
@@ -601,6 +617,8 @@ static int prepare(struct engine *e)
 	if (r == 0 && !e->options.dry_run) {
 		r = manifest_begin(e->manifest, &x);
 		e->execution = x.id;
+		if (r == 0)
+			begin_report(e);
 	}
 	if (r < 0) {
 		engine_stop(e, r, SIDES);
@@ -614,6 +632,14 @@ static int prepare(struct engine *e)
 			engine_stop(e, r, DESTINATION);
 	}
 	return r;
+}
+
+static void end_report(struct engine *e, const char *summary)
+{
+	char error[REPORT_ERROR];
+
+	if (report_end(e->report, summary, error, sizeof(error)) < 0)
+		log_error("%s", error);
 }
 
 static enum engine_status judge(struct engine *e)
@@ -659,6 +685,7 @@ enum engine_status engine_run(struct engine *e)
 		    .ended_ns = clock_wall_ns(),
 		    .status = summary_status(status)};
 		x.summary = summary_json(e, status);
+		end_report(e, x.summary);
 		r = manifest_end(e->manifest, &x);
 		free((char *)x.summary);
 		if (r < 0) {

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "sync/counters.h"
+#include "sync/report.h"
 #include "sync/side.h"
 #include "sync/timetable.h"
 
@@ -79,6 +80,7 @@ struct sync_options {
 	unsigned tries;             /* of an entry that fails; 0: SYNC_TRIES */
 	uint64_t error_stop; /* as many failed entries end it; 0: none do */
 	int64_t duration_ns; /* after so long it ends; 0: never */
+	struct report_options report;
 };
 
 /* A second try is given to each entry that fails. */
@@ -101,7 +103,9 @@ struct engine_setup {
 	struct volume *volume[SIDES];
 	const char *location[SIDES]; /* canonical texts */
 	struct manifest *manifest;   /* a dry run only reads its rows */
-	const char *spill_directory; /* for temporary databases */
+	const char *spill_directory; /* for temporary databases, and reports
+					that go nowhere else */
+	const char *task;            /* its name, for reports */
 	const struct sync_options *options;
 	enum engine_scope scope;
 	struct filelist *filelist; /* entries to be visited; NULL: all.

@@ -58,6 +58,17 @@ static void take_waiting(struct batch *b)
 	pthread_mutex_unlock(&e->finish_lock);
 }
 
+static void count_verified(struct engine *e, struct dirnode *d)
+{
+	engine_count_once(e, d, COUNT_VERIFIED_DIRECTORIES, 1);
+	if (!d->again)
+		report_add(e->report, REPORT_VERIFIED,
+			   &(struct report_entry){.dir = d,
+						  .source = &d->attr[SOURCE],
+						  .destination =
+						      &d->attr[DESTINATION]});
+}
+
 /* Records a directory that has its attributes. The volume's root has a row
  * only while it is failed. */
 static void record(struct engine *e, struct dirnode *d)
@@ -77,7 +88,7 @@ static void record(struct engine *e, struct dirnode *d)
 	if (row.flags)
 		engine_count_once(e, d, COUNT_METADATA_SKIPPED, 1);
 	if (e->options.verify != VERIFY_ALL)
-		engine_count_once(e, d, COUNT_VERIFIED_DIRECTORIES, 1);
+		count_verified(e, d);
 	if (e->options.dry_run)
 		return;
 	row.directory = d->parent_id;

@@ -527,10 +527,14 @@ bool prune_take(struct prune *p)
 	return false;
 }
 
-void prune_count_gone(struct prune *p, bool directory)
+void prune_gone(struct prune *p, const char *path, bool directory,
+		const struct attr *attr)
 {
 	engine_count(p->engine,
 		     directory ? COUNT_DELETED_DIRECTORIES : COUNT_DELETED, 1);
+	report_add(
+	    p->engine->report, REPORT_DELETED,
+	    &(struct report_entry){.path = path ?: "?", .destination = attr});
 }
 
 void prune_fail(struct prune *p, const char *path, int error)
@@ -543,6 +547,9 @@ void prune_fail(struct prune *p, const char *path, int error)
 	engine_count(p->engine, COUNT_DELETE_FAILED, 1);
 	log_error("destination %s: it is not removed: %s", text ?: "?",
 		  reason_text(error, PHASE_WRITE, room));
+	report_add(p->engine->report, REPORT_DELETED,
+		   &(struct report_entry){
+		       .path = path, .error = error, .phase = PHASE_WRITE});
 }
 
 static int remove_names(struct prune *p, struct dirnode *d,

@@ -78,7 +78,8 @@ bool prune_may(struct prune *p, const char *path, const struct attr *attr);
 bool prune_take(struct prune *p);
 
 /* The entry is gone; or could not be removed, which is said. */
-void prune_count_gone(struct prune *p, bool directory);
+void prune_gone(struct prune *p, const char *path, bool directory,
+		const struct attr *attr);
 void prune_fail(struct prune *p, const char *path, int error);
 
 /* One line of a dry run. */

@@ -156,7 +156,8 @@ static void removed(struct batch *b, struct prune_name *n, int error)
 	struct prune *p = b->prune;
 
 	if (error == 0 || error == -ENOENT) {
-		prune_count_gone(p, n->attr.type == ENTRY_DIRECTORY);
+		prune_gone(p, n->path, n->attr.type == ENTRY_DIRECTORY,
+			   &n->attr);
 		p->made_way += n->obstacle;
 	} else if (!engine_stops_for(b->engine, error, DESTINATION)) {
 		prune_fail(p, n->path, error);

@@ -48,7 +48,7 @@ static int flush(struct clearing *c)
 		int result = c->items[k].result;
 
 		if (result == 0 || result == -ENOENT) {
-			prune_count_gone(p, true);
+			prune_gone(p, c->empty[k].path, true, NULL);
 		} else {
 			*c->empty[k].parent_kept = true;
 			if (engine_stops_for(e, result, DESTINATION))
@@ -70,30 +70,33 @@ static int remove_files(struct clearing *c, const struct walk_place *place)
 	struct engine *e = p->engine;
 	CLEANUP_FREE struct volume_remove *items =
 	    calloc(place->count + 1, sizeof(*items));
+	CLEANUP_FREE const struct volume_entry **at =
+	    calloc(place->count + 1, sizeof(*at));
 	size_t n = 0;
 
-	if (!items)
+	if (!items || !at)
 		return -ENOMEM;
 	for (size_t k = 0; k < place->count; k++)
 		if (place->entries[k].name &&
-		    place->entries[k].attr.type != ENTRY_DIRECTORY)
+		    place->entries[k].attr.type != ENTRY_DIRECTORY) {
+			at[n] = &place->entries[k];
 			items[n++] = (struct volume_remove){
 			    .dir = place->dir, .name = place->entries[k].name};
+		}
 	if (n > 0)
 		volume_run(e->volume[DESTINATION], VOLUME_REMOVE, items, n);
 	for (size_t k = 0; k < n; k++) {
-		CLEANUP_FREE char *path = NULL;
+		CLEANUP_FREE char *path = walk_path(c->walk, items[k].name);
 
 		if (items[k].result == 0 && tempname_is_ours(items[k].name))
 			engine_count(e, COUNT_SWEPT, 1);
 		else if (items[k].result == 0)
-			prune_count_gone(p, false);
+			prune_gone(p, path, false, &at[k]->attr);
 		if (items[k].result == 0 || items[k].result == -ENOENT)
 			continue;
 		*place->kept = true;
 		if (engine_stops_for(e, items[k].result, DESTINATION))
 			return -ECANCELED;
-		path = walk_path(c->walk, items[k].name);
 		prune_fail(p, path ?: "?", items[k].result);
 	}
 	return 0;

@@ -439,6 +439,28 @@ void retry_sweep_partials(struct engine *e)
 	free(s.paths);
 }
 
+/* Into the report go all of them. */
+static int report_one(const char *path, const struct manifest_row *row,
+		      void *user)
+{
+	struct engine *e = user;
+	CLEANUP_FREE char *whole = NULL;
+
+	/* Differences were told when they were found. */
+	if (difference_of_error(row->error))
+		return 0;
+	if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", row->name) < 0)
+		whole = NULL;
+	report_add(e->report,
+		   row->phase == PHASE_VERIFY ? REPORT_VERIFIED
+					      : REPORT_TRANSFERRED,
+		   &(struct report_entry){.path = whole ? whole : "?",
+					  .source = &row->source,
+					  .error = row->error,
+					  .phase = row->phase});
+	return 0;
+}
+
 static int report(const char *path, const struct manifest_row *row, void *user)
 {
 	CLEANUP_FREE char *whole = NULL;
@@ -472,6 +494,9 @@ void retry_report_failed(struct engine *e)
 	if (!reader)
 		return;
 	manifest_each_failed(reader, e->execution, REPORTED_MAX, report, e);
+	if (report_wants(e->report, REPORT_TRANSFERRED, true))
+		manifest_each_failed(reader, e->execution, SIZE_MAX, report_one,
+				     e);
 	manifest_reader_free(reader);
 	if (failed > REPORTED_MAX)
 		log_error("%llu entries failed; the first %d are named, "

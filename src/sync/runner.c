@@ -71,7 +71,8 @@ struct runner {
 	struct sync_options options;
 	bool paused;
 	bool shutdown;
-	bool ended;                             /* the thread is through */
+	atomic_bool leaving; /* the same, for who has no lock */
+	bool ended;          /* the thread is through */
 	unsigned cancels_wanted, cancels_given; /* of `engine`: 0 to 2 */
 
 	/* Runs that come by themselves, monotonic time, or NEVER. */
@@ -590,6 +591,7 @@ static struct outcome run(struct runner *r, const struct request *q)
 	    .volume = {r->setup.volume[SOURCE], r->setup.volume[DESTINATION]},
 	    .manifest = r->setup.manifest,
 	    .spill_directory = r->setup.spill_directory,
+	    .task = r->setup.task,
 	    .options = &options,
 	    .scope = scope_of(q->kind),
 	    .path = q->path,
@@ -612,6 +614,7 @@ static struct outcome run(struct runner *r, const struct request *q)
 	unpublish(r);
 	engine_free(e);
 	filelist_free(setup.filelist);
+	report_deliver(&options.report, setup.spill_directory, &r->leaving);
 	return o;
 }
 
@@ -763,6 +766,7 @@ static int start_threads(struct runner *r)
 		return 0;
 	pthread_mutex_lock(&r->lock);
 	r->shutdown = true;
+	atomic_store(&r->leaving, true);
 	r->cancels_wanted = 2;
 	give_cancels(r);
 	pthread_cond_broadcast(&r->changed);
@@ -811,6 +815,7 @@ struct runner *runner_free(struct runner *r, int64_t patience_ns)
 		return NULL;
 	pthread_mutex_lock(&r->lock);
 	r->shutdown = true;
+	atomic_store(&r->leaving, true);
 	if (r->cancels_wanted == 0)
 		r->cancels_wanted = 1;
 	give_cancels(r);

@@ -34,6 +34,7 @@ struct runner_setup {
 	const char *location[SIDES];
 	struct manifest *manifest;
 	const char *spill_directory;
+	const char *task; /* its name, for reports */
 	const struct sync_options *options;
 	int64_t interval_ns; /* from the start of one run to that of the
 				next; 0: only on request */

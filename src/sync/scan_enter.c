@@ -106,6 +106,10 @@ static void made(struct scanner *s, struct subdirectory *sub,
 
 	if (item->result == 0) {
 		engine_count(e, COUNT_TRANSFERRED_DIRECTORIES, 1);
+		report_add(e->report, REPORT_TRANSFERRED,
+			   &(struct report_entry){.dir = s->dir,
+						  .name = sub->entry->name,
+						  .source = &sub->entry->attr});
 		sub->attr = item->ret_attr;
 		sub->handle = steal(item->ret_handle);
 		enter(s, sub, true);

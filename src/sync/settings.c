@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aws/s3.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sync/engine.h"
@@ -300,22 +301,111 @@ static int take_max_duration(struct sync_options *o, const char *value,
 	return 0;
 }
 
-/* A daemon has another directory of its own. */
-static int take_files_from(struct sync_options *o, const char *value,
-			   char *error, size_t error_size)
+static int take_report(struct sync_options *o, const char *value, char *error,
+		       size_t error_size)
+{
+	static const struct choice choices[] = {
+	    {"none", REPORT_NONE},
+	    {"summary", REPORT_SUMMARY},
+	    {"standard", REPORT_STANDARD},
+	    {"SUMMARY_ONLY", REPORT_SUMMARY},
+	};
+	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
+
+	(void)error;
+	(void)error_size;
+	if (r == 0)
+		o->report.output = (enum report_output)n;
+	return r;
+}
+
+static int choose_level(const char *value, enum report_level *ret)
+{
+	static const struct choice choices[] = {
+	    {"errors", REPORT_ERRORS},
+	    {"all", REPORT_ALL},
+	    {"ERRORS_ONLY", REPORT_ERRORS},
+	    {"SUCCESSES_AND_ERRORS", REPORT_ALL},
+	};
+	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
+
+	if (r == 0)
+		*ret = (enum report_level)n;
+	return r;
+}
+
+static int take_report_level(struct sync_options *o, const char *value,
+			     char *error, size_t error_size)
+{
+	(void)error;
+	(void)error_size;
+	return choose_level(value, &o->report.level);
+}
+
+static int take_level_of(struct sync_options *o, enum report_kind kind,
+			 const char *value)
+{
+	int r = choose_level(value, &o->report.kind[kind]);
+
+	if (r == 0)
+		o->report.kind_set[kind] = true;
+	return r;
+}
+
+#define TAKE_LEVEL(name, kind)                                     \
+	static int name(struct sync_options *o, const char *value, \
+			char *error, size_t error_size)            \
+	{                                                          \
+		(void)error;                                       \
+		(void)error_size;                                  \
+		return take_level_of(o, kind, value);              \
+	}
+
+TAKE_LEVEL(take_transferred, REPORT_TRANSFERRED)
+TAKE_LEVEL(take_verified, REPORT_VERIFIED)
+TAKE_LEVEL(take_skipped, REPORT_SKIPPED)
+TAKE_LEVEL(take_deleted_level, REPORT_DELETED)
+
+/* The path of a file or directory from the root: a daemon has another
+ * directory of its own. NULL when out of memory. */
+static char *whole_path(const char *value)
 {
 	CLEANUP_FREE char *here = NULL;
 	char *path = NULL;
+
+	if (*value == '/')
+		return strdup(value);
+	here = getcwd(NULL, 0);
+	return here && asprintf(&path, "%s/%s", here, value) >= 0 ? path : NULL;
+}
+
+static int take_report_to(struct sync_options *o, const char *value,
+			  char *error, size_t error_size)
+{
+	char *path;
 
 	(void)error;
 	(void)error_size;
 	if (!*value)
 		return -EINVAL;
-	if (*value == '/' || !strcmp(value, "-"))
-		path = strdup(value);
-	else if ((here = getcwd(NULL, 0)) &&
-		 asprintf(&path, "%s/%s", here, value) < 0)
-		path = NULL;
+	path = s3_is_url(value) ? strdup(value) : whole_path(value);
+	if (!path)
+		return -ENOMEM;
+	free(o->report.to);
+	o->report.to = path;
+	return 0;
+}
+
+static int take_files_from(struct sync_options *o, const char *value,
+			   char *error, size_t error_size)
+{
+	char *path;
+
+	(void)error;
+	(void)error_size;
+	if (!*value)
+		return -EINVAL;
+	path = strcmp(value, "-") ? whole_path(value) : strdup(value);
 	if (!path)
 		return -ENOMEM;
 	free(o->files_from);
@@ -357,6 +447,13 @@ static const struct setting settings[] = {
      .take = take_max_errors},
     {"max-duration", "a time like 90s, 15m, 6h or 1d, or off",
      .take = take_max_duration},
+    {"report", "none, summary or standard", .take = take_report},
+    {"report-level", "errors or all", .take = take_report_level},
+    {"report-transferred", "errors or all", .take = take_transferred},
+    {"report-verified", "errors or all", .take = take_verified},
+    {"report-skipped", "errors or all", .take = take_skipped},
+    {"report-deleted", "errors or all", .take = take_deleted_level},
+    {"report-to", "a directory, or s3://bucket/prefix", .take = take_report_to},
 };
 
 const struct setting *settings_get(size_t *ret_count)
@@ -434,6 +531,8 @@ void settings_done(struct sync_options *o)
 	o->filter = filter_free(o->filter);
 	free(o->files_from);
 	o->files_from = NULL;
+	free(o->report.to);
+	o->report.to = NULL;
 }
 
 int settings_check(const struct sync_options *o, char *error, size_t error_size)

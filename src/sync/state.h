@@ -48,6 +48,8 @@ struct engine {
 	bool link_times_denied; /* the server drops the times of symlinks */
 	_Atomic bool link_times_said; /* and the user knows */
 	struct attr root_attr[SIDES]; /* before anything was changed */
+	const char *task;             /* its name */
+	struct report *report;        /* NULL: none */
 	uint64_t execution;
 	int64_t started_ns; /* monotonic; when it was made */
 	int64_t started_wall_ns;

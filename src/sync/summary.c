@@ -187,6 +187,35 @@ static void put_list(FILE *f, const struct sync_options *o)
 		o->from0 ? "NUL" : "CSV", text ? text : "null");
 }
 
+/* As DataSync's TaskReportConfig, or null. */
+static void put_report(FILE *f, const struct sync_options *o)
+{
+	static const char *const level[] = {
+	    [REPORT_ERRORS] = "ERRORS_ONLY",
+	    [REPORT_ALL] = "SUCCESSES_AND_ERRORS",
+	};
+	const struct report_options *r = &o->report;
+	CLEANUP_FREE char *to = r->to ? escape_json(r->to) : NULL;
+
+	fputs(",\"TaskReportConfig\":", f);
+	if (r->output == REPORT_NONE) {
+		fputs("null", f);
+		return;
+	}
+	fprintf(f,
+		"{\"OutputType\":\"%s\",\"ReportLevel\":\"%s\","
+		"\"Destination\":%s,\"Overrides\":{",
+		r->output == REPORT_SUMMARY ? "SUMMARY_ONLY" : "STANDARD",
+		level[r->level], to ? to : "null");
+	for (int kind = 0, n = 0; kind < REPORT_KINDS; kind++)
+		if (r->kind_set[kind])
+			fprintf(f, "%s\"%s\":{\"ReportLevel\":\"%s\"}",
+				n++ ? "," : "",
+				report_kind_name((enum report_kind)kind),
+				level[r->kind[kind]]);
+	fputs("}}", f);
+}
+
 void summary_print_options(FILE *f, const struct sync_options *o)
 {
 	static const char *const verify[] = {
@@ -215,6 +244,7 @@ void summary_print_options(FILE *f, const struct sync_options *o)
 	put_filter(f, "Includes", o->filter, FILTER_INCLUDE);
 	put_filter(f, "Excludes", o->filter, FILTER_EXCLUDE);
 	put_list(f, o);
+	put_report(f, o);
 	put_limits(f, o);
 	fputc('}', f);
 }

@@ -107,6 +107,11 @@ bool verify_record(struct engine *e, struct manifest_reader *reader,
 		return false;
 	path = dirnode_path(d, name);
 	verify_say(e, path ? path : "?", kinds);
+	report_add(e->report, REPORT_VERIFIED,
+		   &(struct report_entry){.path = path ? path : "?",
+					  .source = source,
+					  .error = difference_error(kinds),
+					  .phase = PHASE_VERIFY});
 	/* The source has nothing that a record could be of; and what failed in
 	 * this run has said why. */
 	if ((kinds & DIFFERS_EXTRA) || (r > 0 && row.state == STATE_FAILED &&
