@@ -198,9 +198,10 @@ static void sweep(struct scanner *s)
 	s->stale_count = 0;
 }
 
-/* `page[]` are the first pages of both sides; the destination's is not there
- * (dir NULL) when there is nothing to list. */
-static void scan_directory(struct scanner *s, struct dirnode *d,
+/* Directory number `number` of its group. `page[]` are the first pages of both
+ * sides; the destination's is not there (dir NULL) when there is nothing to
+ * list. */
+static void scan_directory(struct scanner *s, int number, struct dirnode *d,
 			   struct volume_list *source,
 			   struct volume_list *destination)
 {
@@ -208,6 +209,7 @@ static void scan_directory(struct scanner *s, struct dirnode *d,
 
 	gate_pass(&s->engine->gate);
 	s->dir = d;
+	s->number = number;
 	s->met = false;
 	s->pruned = 0;
 	s->listed = scan_is_listed(s->engine, d);
@@ -320,7 +322,7 @@ static void scan_group(struct scanner *s, struct dirnode **nodes, int count)
 	if (!engine_is_stopping(e)) {
 		list_group(s, nodes, count, source, destination);
 		for (int i = 0; i < count; i++)
-			scan_directory(s, nodes[i], &source[i],
+			scan_directory(s, i, nodes[i], &source[i],
 				       &destination[i]);
 	}
 	/* Lanes without work are worse than a batch that is not full. */

@@ -44,8 +44,9 @@ static bool is_missing(int result)
 	return result == -ENOENT || result == -ENOTDIR || result == -ESTALE;
 }
 
-/* Takes the next names of the directory from the list, behind `after`. */
-static int read_names(struct asking *a, struct part *part,
+/* Takes the next names of directory number `number` from the list, behind
+ * `after`. */
+static int read_names(struct asking *a, struct part *part, int number,
 		      const struct dirnode *d, const char *after, int max)
 {
 	CLEANUP_FREE char *path = dirnode_path(d, NULL);
@@ -64,6 +65,9 @@ static int read_names(struct asking *a, struct part *part,
 		if (!part->page[side])
 			continue;
 		part->page[side]->ret_eof = n < max;
+		if (n > 0)
+			strcpy(a->s->after[number][side],
+			       a->names[a->count - 1].name);
 		for (size_t i = 0; i < part->count; i++)
 			a->items[side][a->item_count[side]++] =
 			    (struct volume_lookup){
@@ -182,7 +186,7 @@ void scan_listed_pages(struct scanner *s, struct dirnode **nodes, int count,
 			part->page[DESTINATION] = &destination[i];
 		if (r == 0) {
 			a->s = s;
-			r = read_names(a, part, nodes[i], NULL,
+			r = read_names(a, part, i, nodes[i], NULL,
 				       NAMES_MAX / SCAN_GROUP);
 		}
 		if (r < 0)
@@ -206,9 +210,8 @@ int scan_listed_next(struct scanner *s, enum side side,
 	part.page[side] = &next;
 	if (r == 0) {
 		a->s = s;
-		r = read_names(a, &part, s->dir,
-			       page->ret_entries[page->ret_count - 1].name,
-			       NAMES_MAX);
+		r = read_names(a, &part, s->number, s->dir,
+			       s->after[s->number][side], NAMES_MAX);
 	}
 	if (r == 0) {
 		look_up(a);

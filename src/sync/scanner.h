@@ -17,6 +17,9 @@
 
 struct subdirectory;
 
+/* Directories listed in one request. */
+#define SCAN_GROUP 8
+
 struct scanner {
 	struct engine *engine;
 	pthread_t thread;
@@ -30,11 +33,15 @@ struct scanner {
 	size_t path_room;
 	uint64_t prune_number; /* see prune.c */
 	uint64_t pruned;       /* names noted in it */
+	int number;            /* it is that one of its group */
 	bool listed;           /* its pages are of names on a list */
 	bool met; /* the one entry that is wanted of it, dir->only */
 	struct subdirectory *subs; /* of the page at hand */
 	size_t sub_count;
 	size_t sub_room;
+	/* Of each directory of the group, with a list: the last name that a
+	 * side was asked for. */
+	char after[SCAN_GROUP][SIDES][VOLUME_NAME_MAX + 1];
 	char **stale; /* temporary names to be swept */
 	size_t stale_count;
 };
@@ -48,9 +55,6 @@ void scan_entry(struct scanner *s, struct volume_entry *entry);
  * with that entry, where there is one. No destination: see scan_group(). */
 void scan_look_up(struct scanner *s, const struct dirnode *d,
 		  struct volume_list *source, struct volume_list *destination);
-
-/* Directories listed in one request. */
-#define SCAN_GROUP 8
 
 /* Is it visited for what a list names? Then it is not listed. */
 bool scan_is_listed(const struct engine *e, const struct dirnode *d);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "world.h"
+#include "sync/filelist.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,6 +106,26 @@ static void judge_manifest(struct world *w)
 		fail_msg("the manifest claims what is not so");
 }
 
+/* The list of a run, NULL when it has none. */
+static struct filelist *load_list(const struct world *w,
+				  const struct world_run *run)
+{
+	struct filelist *l = NULL;
+	char path[128], error[300] = "";
+	FILE *f;
+
+	if (!run->list)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/list", w->state);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(run->list, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	if (filelist_load(path, false, w->state, &l, error, sizeof(error)) < 0)
+		fail_msg("%s", error);
+	return l;
+}
+
 void world_run(struct world *w, struct world_run *run)
 {
 	struct engine_setup setup = {
@@ -115,6 +136,7 @@ void world_run(struct world *w, struct world_run *run)
 	    .scope = run->scope,
 	    .path = run->path,
 	    .verify_only = run->verify_only,
+	    .filelist = load_list(w, run),
 	};
 
 	for (int side = 0; side < SIDES; side++) {
@@ -133,6 +155,7 @@ void world_run(struct world *w, struct world_run *run)
 	run->status = engine_run(run->engine);
 	note_end(run, setup.manifest, setup.volume);
 	run->engine = engine_free(run->engine);
+	filelist_free(setup.filelist);
 	for (int side = 0; side < SIDES; side++)
 		volume_free(setup.volume[side]);
 	assert_int_equal(manifest_close(setup.manifest), 0);

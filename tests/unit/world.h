@@ -27,6 +27,7 @@ struct world_run {
 	uint64_t link_max; /* of the destination */
 	enum engine_scope scope;
 	const char *path; /* with SCOPE_PATH */
+	const char *list; /* lines, the entries to be visited; NULL: all */
 	bool verify_only;
 	void (*begin)(
 	    struct world_run *run); /* with `engine`, before it runs */
