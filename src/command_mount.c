@@ -349,9 +349,8 @@ static enum exit_status serve(struct mounting *m)
 	    .log_path = m->log_path,
 	    .mountpoint = m->mountpoint,
 	    /* Behind a filter something may be kept for ever. */
-	    .removes_deleted =
-		m->options->sync.deleted == DELETED_REMOVE &&
-		!m->options->sync.filter,
+	    .removes_deleted = m->options->sync.deleted == DELETED_REMOVE &&
+			       !m->options->sync.filter,
 	    .options = &m->options->view,
 	    .ready = is_ready,
 	    .user = m,

@@ -30,6 +30,7 @@
 #include <sqlite3.h>
 
 #include "base/cleanup.h"
+#include "sync/difference.h"
 
 /* The numbers are on users' disks: they never change. */
 _Static_assert(STATE_COPIED == 1 && STATE_VERIFIED == 2 && STATE_FAILED == 3 &&
@@ -242,6 +243,27 @@ static int insert_reasons(struct sqlite3 *db)
 	return r;
 }
 
+/* What a comparison of both trees found, in words: every set of kinds. */
+static int insert_differences(struct sqlite3 *db)
+{
+	struct sqlite3_stmt *stmt = NULL;
+	char kinds[DIFFERENCE_TEXT], text[DIFFERENCE_TEXT + 16];
+	int r = manifest_db_prepare(
+	    db,
+	    "REPLACE INTO error (code, name, text) VALUES (?1, 'DIFFERS', ?2)",
+	    &stmt);
+
+	for (uint32_t set = 1; r == 0 && set < 1u << DIFFERENCES; set++) {
+		snprintf(text, sizeof(text), "differs: %s",
+			 difference_text(set, kinds));
+		sqlite3_bind_int(stmt, 1, -difference_error(set));
+		sqlite3_bind_text(stmt, 2, text, -1, SQLITE_TRANSIENT);
+		r = manifest_db_run(db, stmt);
+	}
+	sqlite3_finalize(stmt);
+	return r;
+}
+
 /* 0 to 1: all tables of the first version. */
 static int migrate_to_1(struct sqlite3 *db)
 {
@@ -262,8 +284,9 @@ static int migrate_to_1(struct sqlite3 *db)
 }
 
 /*
- * 1 to 2: one more status. A CHECK cannot be changed: the table is made anew,
- * without the view, which would not let it be renamed.
+ * 1 to 2: one more status, and words for differences. A CHECK cannot be
+ * changed: the table is made anew, without the view, which would not let it be
+ * renamed.
  */
 static int migrate_to_2(struct sqlite3 *db)
 {
@@ -276,7 +299,9 @@ static int migrate_to_2(struct sqlite3 *db)
 		r = manifest_db_exec(db,
 				     "INSERT INTO execution SELECT * FROM old;"
 				     "DROP TABLE old;");
-	return r < 0 ? r : manifest_db_exec(db, executions_view);
+	if (r == 0)
+		r = manifest_db_exec(db, executions_view);
+	return r < 0 ? r : insert_differences(db);
 }
 
 /* migrations[i] leads from version i to i + 1. */

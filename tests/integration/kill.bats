@@ -124,3 +124,39 @@ kill_copies() {
 	no_temp_names "$destination_dir"
 	manifest_is_true
 }
+
+@test "killed while it removes, it claims nothing that is not so" {
+	local i left
+
+	"$MKTREE" --seed "$KILL_SEED" --entries 1000 "$source_dir"
+	run_sync 0
+	# Much was copied, then deleted on the source; much is others'.
+	mkdir "$source_dir/gone"
+	"$MKTREE" --seed 2 --entries 3000 "$source_dir/gone/tree"
+	run_sync 0
+	rm -r "$source_dir/gone"
+	"$MKTREE" --seed 3 --entries 1000 "$destination_dir/extra"
+	mkdir -p "$destination_dir/wide"
+	"$MKTREE" --seed 4 --entries 500 "$destination_dir/wide/extra"
+
+	# fewer_or_over N: no more than N entries are left.
+	fewer_or_over() {
+		[ "$(entries_in "$destination_dir")" -le "$1" ] || sync_is_gone
+	}
+	for ((i = 0; i < KILLS / 2; i++)); do
+		left=$(($(entries_in "$destination_dir") - \
+			$(entries_in "$source_dir")))
+		start_sync --deleted=remove
+		wait_for 120 fewer_or_over $(($(entries_in "$source_dir") + \
+			left - RANDOM % (2 * left / (KILLS / 2 - i) + 2)))
+		kill_sync
+		no_suspicious_words
+		echo "kill $i, $left were left"
+		manifest_is_true
+	done
+	run_sync 0 --deleted=remove
+	same_tree "$source_dir" "$destination_dir"
+	manifest_is_true
+	run_sync 0 --deleted=remove
+	expect FilesTransferred=0 FilesDeleted=0 MetadataApplied=0
+}
