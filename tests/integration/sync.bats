@@ -2,16 +2,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # efsbridge sync, case by case, between two directories and between two
-# servers. What is judged lies in the backing directories.
+# servers, by NFSv4.1 and by NFSv3. What is judged lies in the backing
+# directories.
 
 bats_require_minimum_version 1.5.0
 load lib/common
 
+# shellcheck disable=SC2034 # on_each_pair uses it
+read -ra pairs <<<"${PAIRS:-dir nfs nfs3-nfs3}"
+
 setup_file() {
 	load lib/common
 	have_servers || return 0
-	server_start source
-	server_start destination
+	# One word, or none.
+	# shellcheck disable=SC2046
+	server_start source $(nfs3_where_possible)
+	# shellcheck disable=SC2046
+	server_start destination $(nfs3_where_possible)
 	# Both sides far enough away to be interrupted in the middle.
 	proxy_start far_source source --delay 40
 	proxy_start far_destination destination --delay 40
@@ -30,7 +37,7 @@ setup() {
 
 @test "an absent tree is copied, a second run has nothing to do" {
 	body() {
-		"$MKTREE" --seed 11 --entries 600 "$source_dir"
+		"$MKTREE" "${tree_options[@]}" --seed 11 --entries 600 "$source_dir"
 		run_sync 0
 		expect FilesFailed=0
 		[ "$(counter FilesTransferred)" -gt 300 ]
@@ -48,10 +55,10 @@ setup() {
 @test "what users change between two runs is found" {
 	body() {
 		local round
-		"$MKTREE" --seed 12 --entries 600 "$source_dir"
+		"$MKTREE" "${tree_options[@]}" --seed 12 --entries 600 "$source_dir"
 		run_sync 0
 		for round in 1 2 3; do
-			"$MKTREE" --mutate --keep --seed "$round" --changes 90 \
+			"$MKTREE" "${tree_options[@]}" --mutate --keep --seed "$round" --changes 90 \
 				"$source_dir"
 			run_sync 0
 			same_tree "$source_dir" "$destination_dir"
@@ -107,7 +114,7 @@ setup() {
 		chown 4321:1234 "$source_dir/file" "$source_dir/dir"
 		chown -h 4321:1234 "$source_dir/link"
 		chmod 2750 "$source_dir/dir"
-		touch -d '1969-12-31 23:59:59.123456789' "$source_dir/file"
+		touch -d "$old_time" "$source_dir/file"
 		run_sync 0
 		expect FilesTransferred=0 BytesWritten=0
 		same_tree "$source_dir" "$destination_dir"
@@ -445,7 +452,7 @@ setup() {
 
 @test "--verify=all of a sound pair finds nothing" {
 	body() {
-		"$MKTREE" --seed 13 --entries 300 "$source_dir"
+		"$MKTREE" "${tree_options[@]}" --seed 13 --entries 300 "$source_dir"
 		run_sync 0
 		run_sync 0 --verify=all
 		expect FilesTransferred=0 FilesFailed=0
@@ -549,7 +556,7 @@ setup() {
 
 @test "--jobs changes nothing but the pace" {
 	body() {
-		"$MKTREE" --seed 14 --entries 300 "$source_dir"
+		"$MKTREE" "${tree_options[@]}" --seed 14 --entries 300 "$source_dir"
 		run_sync 0 --jobs 1
 		same_tree "$source_dir" "$destination_dir"
 	}
@@ -558,7 +565,7 @@ setup() {
 
 @test "a low soft limit of open files is raised" {
 	fresh_pair dir
-	"$MKTREE" --seed 63 --entries 600 "$source_dir"
+	"$MKTREE" "${tree_options[@]}" --seed 63 --entries 600 "$source_dir"
 	(
 		ulimit -Sn 64
 		run_sync 0 --jobs=64
