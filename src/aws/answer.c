@@ -211,8 +211,10 @@ static const struct {
 };
 
 /* The text up to the next tag. */
-static int get_xml_text(struct cursor *c, struct secret *to)
+static int get_xml_text(struct cursor *c, struct secret *ret)
 {
+	CLEANUP_SECRET struct secret text = {0};
+
 	while (c->at < c->end && *c->at != '<') {
 		size_t left = (size_t)(c->end - c->at);
 		const char *put = c->at;
@@ -230,10 +232,13 @@ static int get_xml_text(struct cursor *c, struct secret *to)
 			len = n;
 			break;
 		}
-		secret_put(to, put, 1);
+		secret_put(&text, put, 1);
 		c->at += len;
 	}
-	return c->at == c->end ? -EBADMSG : secret_check(to);
+	if (c->at == c->end)
+		return -EBADMSG;
+	secret_put(ret, secret_text(&text), text.len);
+	return secret_check(&text) < 0 ? -ENOMEM : secret_check(ret);
 }
 
 static int xml_get(struct cursor c, const char *key, struct secret *ret)

@@ -141,18 +141,20 @@ lines() {
 @test 'a service that is not there at first' {
 	aws_stop
 	rm -r "$aws_dir"
-	coproc LOGS { logs -l 10 2>&1; }
-	pid=$LOGS_PID
-	lines 100 >&"${LOGS[1]}"
-	read -r line <&"${LOGS[0]}"
-	[[ $line == *'POST http://127.0.0.1:'*'; messages wait'* ]]
-	aws_start --port "${AWS_ENDPOINT_URL_CLOUDWATCH_LOGS##*:}"
-	echo wait >&"${LOGS[1]}"
-	exec {LOGS[1]}>&-
-	read -r line <&"${LOGS[0]}"
-	[[ $line == *'it works again; 0 messages dropped' ]]
-	cat <&"${LOGS[0]}" >"$BATS_TEST_TMPDIR/rest"
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	logs -l 10 <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	pid=$!
+	{
+		lines 100
+		wait_for 20 grep -q 'messages wait' "$BATS_TEST_TMPDIR/out"
+		aws_start --port "${AWS_ENDPOINT_URL_CLOUDWATCH_LOGS##*:}"
+		echo wait
+	} >"$BATS_TEST_TMPDIR/in"
 	wait "$pid"
-	grep -q '^sent 100 dropped 0 ' "$BATS_TEST_TMPDIR/rest"
+	run -0 cat "$BATS_TEST_TMPDIR/out"
+	[[ ${lines[0]} == *'POST http://127.0.0.1:'*'; messages wait'* ]]
+	[[ ${lines[1]} == *'it works again; 0 messages dropped' ]]
+	[ "${lines[2]}" = waited ]
+	[[ ${lines[3]} == 'sent 100 dropped 0 '* ]]
 	[ "$(arrived)" = "$(seq -f 'message %.0f' 100)" ]
 }
