@@ -121,7 +121,7 @@ static int parse_setting(struct span s, struct control_command *ret,
 	struct span value = s, word = take(&value, (size_t)(sign - s.at));
 	struct control_command c = {.verb = CONTROL_SET};
 	struct sync_options scratch = {0};
-	char why[WHY_SIZE];
+	char why[WHY_SIZE], refused[WHY_SIZE + 16];
 	int r = -ENOMEM;
 
 	take(&value, 1);
@@ -135,10 +135,12 @@ static int parse_setting(struct span s, struct control_command *ret,
 		return 0;
 	}
 	control_done(&c, 1);
-	return r == -ENOMEM ? r
-	       : r == -ENOENT
-		   ? refuse(s, "is no command: " READ_IT, error, error_size)
-		   : refuse(s, why, error, error_size);
+	if (r == -ENOMEM)
+		return r;
+	if (r == -ENOENT)
+		return refuse(s, "is no command: " READ_IT, error, error_size);
+	snprintf(refused, sizeof(refused), "is refused: %s", why);
+	return refuse(s, refused, error, error_size);
 }
 
 /* Why this is no path from the root, or NULL. */

@@ -337,7 +337,7 @@ says() {
 	says 'Invalid argument' frobnicate
 	log_says '"frobnicate" is no command'
 	says 'Invalid argument' $'start\njobs=0'
-	log_says '"jobs=0" wants a number from 1 to 128'
+	log_says '"jobs=0" is refused: say a number from 1 to 128'
 	says 'Invalid argument' 'rescan ../x'
 	log_says 'root of the tree'
 	says 'Invalid argument' $'\e[2Jstart'
