@@ -122,6 +122,9 @@ static const char *find_difference(const json_t *theirs, const json_t *ours)
 	    {"Retries", "--retries"},
 	    {"MaxErrors", "--max-errors"},
 	    {"MaxDuration", "--max-duration"},
+	    {"Includes", "--include"},
+	    {"Excludes", "--exclude"},
+	    {"ManifestConfig", "--files-from"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)

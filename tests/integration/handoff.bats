@@ -248,6 +248,9 @@ slow_pair() {
 	refused --no-times --verify=all
 	refused --no-owner --verify=all --no-times --no-owner
 	refused --no-mode --verify=all --no-times --no-mode
+	refused --include --verify=all --no-times --include=/a
+	refused --exclude --verify=all --no-times --exclude=/a
+	refused --files-from --verify=all --no-times --files-from=/dev/null
 	refused --dry-run --verify=all --no-times --dry-run
 	refused --jobs --verify=all --no-times --jobs=3
 	shows RequestedExecution 0

@@ -32,10 +32,11 @@ setup() {
 	fresh_pair nfs
 }
 
-# peak_of_sync: copies the pair; prints the peak of resident memory in MiB.
+# peak_of_sync [OPTION...]: copies the pair; prints the peak of resident memory
+# in MiB.
 peak_of_sync() {
 	/usr/bin/time -f %M -o "$BATS_TEST_TMPDIR/peak" "$EFSBRIDGE" sync \
-		--json --state "$state" "$source" "$destination" \
+		--json --state "$state" "$@" "$source" "$destination" \
 		>"$output_file" 2>"$errors_file"
 	echo $(($(tail -n 1 "$BATS_TEST_TMPDIR/peak") / 1024))
 }
@@ -62,4 +63,19 @@ judge() {
 	"$MKTREE" --uniform --dirs $((files / 100)) --files 100 --size 0 \
 		"$source_dir"
 	judge tree
+}
+
+# Not sorted, and with long names: what is on it does not fit in the cache.
+@test "a list of $files paths: peak memory within 64 MiB" {
+	local peak
+	"$MKTREE" --uniform --dirs 10 --files 100 --size 10 "$source_dir"
+	(cd "$source_dir" && find . -type f) >"$BATS_TEST_TMPDIR/list"
+	seq "$files" | awk '{
+		printf "absent/folder-%d/a-name-that-takes-some-room-%d\n",
+			$1 * 7919 % 997, $1
+	}' >>"$BATS_TEST_TMPDIR/list"
+	peak=$(peak_of_sync --files-from="$BATS_TEST_TMPDIR/list" || true)
+	expect FilesTransferred=1000 FilesFailed="$files"
+	echo "# a list of $files paths: peak $peak MiB" >&3
+	[ "$peak" -le 64 ]
 }
