@@ -182,6 +182,39 @@ copies_a_tree() {
 	all_is_well
 }
 
+@test "an NFSv3 server that stands still for a while is waited for" {
+	local name
+	fresh_pair far:nfs3-nfs3
+	"$MKTREE" --nfs3 --seed 7 --entries 2000 "$source_dir"
+	start_sync
+	for name in source destination; do
+		wait_for 60 reached_or_over 100
+		server_signal "$name" STOP
+		! wait_for 2 sync_is_gone || {
+			server_signal "$name" CONT
+			break
+		}
+		server_signal "$name" CONT
+	done
+	end_sync 0
+	all_is_well
+}
+
+@test "an NFSv4.0 server that is cut off, killed and started again is read on" {
+	fresh_pair far:nfs4.0-nfs4
+	"$MKTREE" --seed 8 --entries 2500 "$source_dir"
+	head -c 80M /dev/urandom >"$source_dir/large"
+	start_sync
+	wait_for 60 reached_or_over 100
+	proxy_cut far_source
+	wait_for 60 reached_or_over 400
+	server_restart source
+	wait_for 60 reached_or_over 1000
+	proxy_cut far_source
+	end_sync 0 120
+	all_is_well
+}
+
 # --- The mount --------------------------------------------------------------------
 
 run_has_ended() {
@@ -215,5 +248,25 @@ shows() {
 	done
 	shows "$union" 'after the sync'
 	contains_tree "$source_dir" "$destination_dir"
+	view_end
+}
+
+@test "a mount waits for its NFSv3 source while that is away" {
+	local reader
+	need_fuse
+	fresh_pair nfs3-nfs4
+	head -c 20000000 /dev/urandom >"$source_dir/large"
+	echo small >"$source_dir/small"
+	view_start --no-sync -o attr_timeout=0,entry_timeout=0
+	[ "$(cat "$mountpoint/small")" = small ]
+	server_kill source
+	cmp "$source_dir/large" "$mountpoint/large" 3>&- 4>&- &
+	reader=$!
+	if wait_for 1 process_is_gone "$reader"; then
+		false
+	fi
+	server_restart source
+	wait "$reader"
+	[ "$(cat "$mountpoint/small")" = small ]
 	view_end
 }
