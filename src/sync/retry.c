@@ -486,8 +486,11 @@ static int report(const char *path, const struct manifest_row *row, void *user)
 void retry_report_failed(struct engine *e)
 {
 	uint64_t failed = counters_get(&e->counters, COUNT_FAILED);
+	uint64_t missing = atomic_load(&e->missing);
 	struct manifest_reader *reader;
 
+	/* What the source lacks was said to be missing, and has no record. */
+	failed -= missing < failed ? missing : failed;
 	if (failed == 0)
 		return;
 	reader = manifest_reader_new(e->manifest);
