@@ -15,6 +15,7 @@ setup_file() {
 	# One word, or none.
 	# shellcheck disable=SC2046
 	server_start source $(nfs3_where_possible)
+	! have_nfs3_servers || server_start narrow nfs3 maxio=65536
 }
 
 teardown_file() {
@@ -49,11 +50,21 @@ conform() {
 	conform "$(server_url_by nfs3 source)" "$(server_export source)"
 }
 
-@test "a directory below the export over NFSv3, by four connections, conforms" {
+@test "a directory below a narrow export over NFSv3, by four connections, conforms" {
 	need_nfs3_servers
-	mkdir -p "$(server_export source)/a b/c%d"
-	conform "$(server_url_by nfs3 source 'a%20b/c%25d' conns=4)" \
-		"$(server_export source)/a b/c%d"
+	mkdir -p "$(server_export narrow)/a b/c%d"
+	conform "$(server_url_by nfs3 narrow 'a%20b/c%25d' conns=4)" \
+		"$(server_export narrow)/a b/c%d"
+}
+
+@test "what reads over NFSv4.0 in narrow pieces conforms" {
+	local tests
+	need_nfs3_servers
+	for tests in test_large 'test_read*' test_sizes; do
+		EFSBRIDGE_TEST_WRITER=$(server_url narrow) conform \
+			"$(server_url_by nfs4.0 narrow)" \
+			"$(server_export narrow)" -- "$tests"
+	done
 }
 
 @test "what reads over NFSv4.0 conforms" {

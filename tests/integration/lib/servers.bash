@@ -246,9 +246,11 @@ server_launch() {
 	return 1
 }
 
-# server_start NAME [nfs3] [squash=MODE] [readonly] [V4OPTION=VALUE]...
+# server_start NAME [nfs3] [squash=MODE] [readonly] [maxio=BYTES]
+#              [V4OPTION=VALUE]...
 #
 # With `nfs3` it speaks NFSv3, too, and its mount service has a port of its own.
+# With `maxio` a READ or WRITE carries no more than that.
 # MODE is No_Root_Squash (default), Root_Squash or All_Squash; a squashed
 # caller becomes uid and gid 65534. Other words are options of ganesha's NFSV4
 # block, for instance Lease_Lifetime=5; Graceless=true unless given.
