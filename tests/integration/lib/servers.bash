@@ -256,13 +256,14 @@ server_launch() {
 # block, for instance Lease_Lifetime=5; Graceless=true unless given.
 server_start() {
 	local name=$1 d=$SERVERS_DIR/$1 word tries status
-	local squash=No_Root_Squash access=RW v4='' nfs3=''
+	local squash=No_Root_Squash access=RW v4='' nfs3='' maxio=''
 	shift
 	for word; do
 		case $word in
 		squash=*) squash=${word#squash=} ;;
 		nfs3) nfs3=1 ;;
 		readonly) access=RO ;;
+		maxio=*) maxio="MaxRead = ${word#*=}; MaxWrite = ${word#*=};" ;;
 		*=*) v4+="${word%%=*} = ${word#*=}; " ;;
 		esac
 	done
@@ -272,8 +273,8 @@ server_start() {
 	esac
 	mkdir -p "$d/export" "$d/recovery"
 	printf '%s\n' "$v4" >"$d/settings.v4"
-	printf 'Squash = %s; Anonymous_Uid = 65534; Anonymous_Gid = 65534; Access_Type = %s;\n' \
-		"$squash" "$access" >"$d/settings.export"
+	printf 'Squash = %s; Anonymous_Uid = 65534; Anonymous_Gid = 65534; Access_Type = %s; %s\n' \
+		"$squash" "$access" "$maxio" >"$d/settings.export"
 	for tries in 1 2 3 4 5; do
 		free_port >"$d/port"
 		if [ "$nfs3" ]; then
