@@ -106,6 +106,7 @@ struct cloudwatch {
 	int64_t first_ns;   /* when the queue was empty last */
 	uint64_t lost;      /* dropped since the stream was told so */
 	bool closing;
+	bool ended;                      /* the thread has nothing more to do */
 	struct cloudwatch_counts counts; /* `queued` is set when asked for */
 	size_t in_batch;
 };
@@ -589,6 +590,10 @@ static void *main_loop(void *arg)
 		send_batch(c, &b);
 	}
 	free(b.events);
+	pthread_mutex_lock(&c->lock);
+	c->ended = true;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
 	return NULL;
 }
 
@@ -694,23 +699,19 @@ int cloudwatch_new(const struct cloudwatch_options *options,
 struct cloudwatch *cloudwatch_free(struct cloudwatch *c, unsigned timeout_ms,
 				   struct cloudwatch_counts *ret)
 {
-	struct timespec deadline;
+	int64_t deadline = clock_now_ns() + timeout_ms * NS_PER_MS;
 
 	if (!c)
 		return NULL;
-	deadline = clock_split_ns(clock_now_ns() + timeout_ms * NS_PER_MS);
 	pthread_mutex_lock(&c->lock);
 	c->closing = true;
 	pthread_cond_broadcast(&c->changed);
+	while (!c->ended && clock_now_ns() < deadline)
+		wait_until(c, deadline);
+	atomic_store(&c->cancel, true);
+	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
-	if (pthread_clockjoin_np(c->thread, NULL, CLOCK_MONOTONIC, &deadline) !=
-	    0) {
-		atomic_store(&c->cancel, true);
-		pthread_mutex_lock(&c->lock);
-		pthread_cond_broadcast(&c->changed);
-		pthread_mutex_unlock(&c->lock);
-		pthread_join(c->thread, NULL);
-	}
+	pthread_join(c->thread, NULL);
 	/* What the thread did not take. */
 	c->counts.dropped += c->waiting;
 	c->waiting = 0;

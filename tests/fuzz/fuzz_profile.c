@@ -5,6 +5,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,11 +30,8 @@ static int open_file(void)
 
 	if (fd < 0) {
 		fd = memfd_create("profile", MFD_CLOEXEC);
-		check(fd >= 0 && fd < 100);
-		memcpy(path, "/proc/self/fd/", 15);
-		path[14] = (char)('0' + fd / 10);
-		path[15] = (char)('0' + fd % 10);
-		path[16] = '\0';
+		check(fd >= 0);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		setenv("AWS_CONFIG_FILE", path, 1);
 		setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
 	}

@@ -226,6 +226,7 @@ static atomic_bool cancelled;
 
 static void *cancel_later(void *ms)
 {
+	pthread_detach(pthread_self());
 	usleep((useconds_t)atoi(ms) * 1000);
 	atomic_store(&cancelled, true);
 	return NULL;
