@@ -3,7 +3,7 @@
  * nfsproxy - stands between NFS clients and a server, counts and delays.
  *
  *	nfsproxy --listen PORT --connect HOST:PORT [--delay MS]
- *		 [--port-file FILE] [--stats FILE]
+ *		 [--port-file FILE] [--stats FILE] [--fault FAULT]
  *
  * It makes a distant server out of a near one: each RPC record leaves half of
  * the delay after it came, in both directions, in order, with any number of
@@ -15,6 +15,9 @@
  * them and end the proxy. Both files appear whole, by rename. SIGUSR2 cuts all
  * connections, with what is on the line.
  *
+ * With --fault it does one thing wrong, see fault.h; the statistics say how
+ * often.
+ *
  * One thread, one poll loop. A connection is a `pair` of sockets and two `way`s
  * through the proxy:
  *
@@ -24,6 +27,7 @@
  * socket breaks the other one at once.
  */
 #include "delayline.h"
+#include "fault.h"
 #include "record.h"
 #include "rpcstat.h"
 
@@ -74,6 +78,7 @@ struct proxy {
 	int64_t delay_ns; /* of one direction */
 	const char *stats_path;
 	struct rpcstat stat;
+	struct fault *fault; /* NULL: none */
 	LIST_HEAD(, pair) pairs;
 	struct pollfd *polls; /* listener, signals, two of each pair */
 	size_t npolls;
@@ -115,6 +120,9 @@ static void publish_stats(const struct proxy *proxy)
 	if (!stream)
 		err(1, "open_memstream");
 	rpcstat_print(&proxy->stat, stream);
+	if (proxy->fault)
+		fprintf(stream, "faults %ju\n",
+			(uintmax_t)fault_count(proxy->fault));
 	if (fclose(stream) == EOF)
 		err(1, "open_memstream");
 	publish(proxy->stats_path, text);
@@ -220,10 +228,44 @@ static void pass_record(struct proxy *proxy, struct way *way,
 	delayline_push(&way->line, record, now_ns() + proxy->delay_ns);
 }
 
+/* The same by way of the fault. -ECONNRESET: the connection is to end. */
+static int pass_with_fault(struct proxy *proxy, struct pair *pair,
+			   enum direction direction, struct record *record)
+{
+	struct way *way = &pair->way[direction];
+	uint64_t id = (uint64_t)(uintptr_t)pair;
+	enum fault_verdict verdict = FAULT_PASS;
+
+	if (proxy->fault)
+		verdict = direction == UP
+			      ? fault_up(proxy->fault, id, &record)
+			      : fault_down(proxy->fault, id, &record);
+	switch (verdict) {
+	case FAULT_PASS:
+		pass_record(proxy, way, direction, record);
+		return 0;
+	case FAULT_ANSWER:
+		pass_record(proxy, &pair->way[DOWN], DOWN, record);
+		return 0;
+	case FAULT_SWALLOW:
+		free(record);
+		return 0;
+	case FAULT_HALF:
+		(void)!send(way->to, record->bytes, record->size / 2,
+			    MSG_NOSIGNAL);
+		break;
+	case FAULT_CUT:
+		break;
+	}
+	free(record);
+	return -ECONNRESET;
+}
+
 /* Take what has arrived. Negative: this connection is over. */
-static int way_receive(struct proxy *proxy, struct way *way,
+static int way_receive(struct proxy *proxy, struct pair *pair,
 		       enum direction direction)
 {
+	struct way *way = &pair->way[direction];
 	struct record *record;
 	int r = record_reader_fill(&way->reader, way->from);
 
@@ -233,8 +275,11 @@ static int way_receive(struct proxy *proxy, struct way *way,
 		return r;
 	if (r == 0)
 		way->ended = true;
-	while ((r = record_reader_next(&way->reader, &record)) == 0 && record)
-		pass_record(proxy, way, direction, record);
+	while ((r = record_reader_next(&way->reader, &record)) == 0 && record) {
+		r = pass_with_fault(proxy, pair, direction, record);
+		if (r < 0)
+			return r;
+	}
 	if (r < 0)
 		warnx("what comes is not a stream of RPC records");
 	return r;
@@ -333,7 +378,7 @@ static bool pair_serve(struct proxy *proxy, struct pair *pair)
 	for (size_t i = 0; i < DIRECTIONS; i++)
 		if (way_wants_input(&pair->way[i]) &&
 		    (polls[i].revents & ~POLLOUT) &&
-		    way_receive(proxy, &pair->way[i], i) < 0)
+		    way_receive(proxy, pair, i) < 0)
 			return false;
 	for (size_t i = 0; i < DIRECTIONS; i++)
 		if (way_send(&pair->way[i], now_ns()) < 0)
@@ -467,6 +512,7 @@ int main(int argc, char **argv)
 	    {"listen", required_argument, NULL, 'l'},
 	    {"port-file", required_argument, NULL, 'p'},
 	    {"stats", required_argument, NULL, 's'},
+	    {"fault", required_argument, NULL, 'f'},
 	    {0},
 	};
 	struct proxy proxy = {.pairs = LIST_HEAD_INITIALIZER(proxy.pairs)};
@@ -484,6 +530,11 @@ int main(int argc, char **argv)
 			    (int64_t)(number_of("delay", optarg, 60000) * 1e6 /
 				      2);
 			break;
+		case 'f':
+			proxy.fault = fault_new(optarg);
+			if (!proxy.fault)
+				errx(2, "%s: no such fault", optarg);
+			break;
 		case 'l':
 			port = number_of("listen", optarg, UINT16_MAX);
 			break;
@@ -499,7 +550,8 @@ int main(int argc, char **argv)
 	}
 	if (!proxy.server || port < 0 || optind < argc)
 		errx(2, "usage: nfsproxy --listen PORT --connect HOST:PORT "
-			"[--delay MS] [--port-file FILE] [--stats FILE]");
+			"[--delay MS] [--port-file FILE] [--stats FILE] "
+			"[--fault FAULT]");
 
 	proxy.signals = catch_signals();
 	proxy.listener = listen_on((uint16_t)port, port_file);
@@ -509,5 +561,6 @@ int main(int argc, char **argv)
 	close(proxy.signals);
 	freeaddrinfo(proxy.server);
 	free(proxy.polls);
+	free(proxy.fault);
 	return 0;
 }

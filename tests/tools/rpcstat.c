@@ -220,6 +220,64 @@ static const struct operation operations[RPCSTAT_OPS] = {
     [69] = {"SEEK", "sdw", NULL},
 };
 
+/* Walks over what an operation has behind its number. */
+static bool walk_operation(struct cursor *c, uint32_t number)
+{
+	if (c->bad || number >= RPCSTAT_OPS || !operations[number].name)
+		return false;
+	walk(c, operations[number].arguments);
+	if (operations[number].walk)
+		operations[number].walk(c);
+	return !c->bad;
+}
+
+/* Up to the arguments of COMPOUND; false: it is another message. */
+static bool enter_compound(struct cursor *c)
+{
+	uint32_t program, version, procedure;
+
+	skip(c, 4); /* xid */
+	if (take_word(c) != RPC_CALL)
+		return false;
+	skip(c, 4); /* version of RPC */
+	program = take_word(c);
+	version = take_word(c);
+	procedure = take_word(c);
+	walk(c, "wowo"); /* credential and verifier */
+	return !c->bad && program == NFS_PROGRAM && version == NFS_VERSION &&
+	       procedure == PROCEDURE_COMPOUND;
+}
+
+void rpcstat_each(const unsigned char *bytes, size_t size,
+		  bool (*each)(const struct rpcstat_place *place, void *user),
+		  void *user)
+{
+	struct cursor c = {bytes, size, false};
+	struct rpcstat_place place = {0};
+	uint32_t count;
+
+	if (!enter_compound(&c))
+		return;
+	skip_opaque(&c); /* tag */
+	skip(&c, 4);     /* minor version */
+	place.count_at = (size_t)(c.p - bytes);
+	count = take_word(&c);
+	for (; place.index < count && !c.bad; place.index++) {
+		place.offset = (size_t)(c.p - bytes);
+		place.op = take_word(&c);
+		if (!walk_operation(&c, place.op) || !each(&place, user))
+			break;
+	}
+}
+
+int rpcstat_op(const char *name)
+{
+	for (int i = 0; i < RPCSTAT_OPS; i++)
+		if (operations[i].name && !strcmp(operations[i].name, name))
+			return i;
+	return -1;
+}
+
 static void count_compound(struct rpcstat *stat, struct cursor *c)
 {
 	uint32_t count, number = 0, i;
@@ -236,9 +294,7 @@ static void count_compound(struct rpcstat *stat, struct cursor *c)
 		if (c->bad || number >= RPCSTAT_OPS || !operations[number].name)
 			break;
 		stat->ops[number]++;
-		walk(c, operations[number].arguments);
-		if (operations[number].walk)
-			operations[number].walk(c);
+		walk_operation(c, number);
 	}
 	if (c->bad || c->left > 0 || i < count)
 		stat->undecoded++;
@@ -249,21 +305,14 @@ static void count_compound(struct rpcstat *stat, struct cursor *c)
 void rpcstat_up(struct rpcstat *stat, const unsigned char *bytes, size_t size)
 {
 	struct cursor c = {bytes, size, false};
-	uint32_t program, version, procedure;
+	struct cursor whole = c;
 
 	skip(&c, 4); /* xid */
 	if (take_word(&c) != RPC_CALL || c.bad)
 		return;
 	stat->calls++;
-
-	skip(&c, 4); /* version of RPC */
-	program = take_word(&c);
-	version = take_word(&c);
-	procedure = take_word(&c);
-	walk(&c, "wowo"); /* credential and verifier */
-	if (program == NFS_PROGRAM && version == NFS_VERSION &&
-	    procedure == PROCEDURE_COMPOUND)
-		count_compound(stat, &c);
+	if (enter_compound(&whole))
+		count_compound(stat, &whole);
 }
 
 void rpcstat_down(struct rpcstat *stat, const unsigned char *bytes, size_t size)

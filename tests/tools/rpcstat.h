@@ -6,6 +6,7 @@
 #ifndef TOOLS_RPCSTAT_H
 #define TOOLS_RPCSTAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,6 +34,23 @@ void rpcstat_up(struct rpcstat *stat, const unsigned char *bytes, size_t size);
 /* One message that came down. */
 void rpcstat_down(struct rpcstat *stat, const unsigned char *bytes,
 		  size_t size);
+
+/* An operation of a COMPOUND. */
+struct rpcstat_place {
+	uint32_t op;
+	uint32_t index;  /* from 0 */
+	size_t offset;   /* where it begins, in the message */
+	size_t count_at; /* where the number of operations stands */
+};
+
+/* Calls `each` for the operations of a message that is a COMPOUND, as far as it
+ * is understood and `each` returns true. */
+void rpcstat_each(const unsigned char *bytes, size_t size,
+		  bool (*each)(const struct rpcstat_place *place, void *user),
+		  void *user);
+
+/* The number of the operation with this name, or -1. */
+int rpcstat_op(const char *name);
 
 /*
  * All counters as lines `key value`; operations as `op_READ 12`, and only
