@@ -25,6 +25,7 @@
 #include "progress.h"
 #include "sample.h"
 #include "sync/engine.h"
+#include "sync/filelist.h"
 #include "sync/manifest.h"
 #include "sync/meter.h"
 #include "sync/mountfile.h"
@@ -48,6 +49,7 @@ struct estimating {
 	struct volume *volume[SIDES];
 	struct task *task;
 	struct manifest *manifest;
+	struct filelist *list; /* NULL: none was given */
 	struct estimate *estimate;
 	struct estimate_work work;
 	struct meter meter;
@@ -118,6 +120,22 @@ static enum exit_status open_manifest(struct estimating *s)
 	return r < 0 ? EXIT_USAGE : EXIT_DONE;
 }
 
+/* What --files-from names. */
+static enum exit_status load_list(struct estimating *s)
+{
+	const struct sync_options *o = &s->options->sync;
+	char error[ERROR_SIZE];
+	int r;
+
+	if (!o->files_from)
+		return EXIT_DONE;
+	r = filelist_load(o->files_from, o->from0, task_get_directory(s->task),
+			  &s->list, error, sizeof(error));
+	if (r < 0)
+		log_error("--files-from: %s", error);
+	return r < 0 ? EXIT_USAGE : EXIT_DONE;
+}
+
 /* Sets what a signal has to reach; false: there was one already. */
 static bool publish(struct estimating *s, struct engine *e,
 		    struct sample *sample)
@@ -165,6 +183,7 @@ static enum exit_status list_all(struct estimating *s)
 	    .manifest = s->manifest,
 	    .spill_directory = task_get_directory(s->task),
 	    .options = &options,
+	    .filelist = s->list,
 	    .seen = estimate_add,
 	    .seen_user = s->estimate,
 	};
@@ -205,6 +224,7 @@ static enum exit_status take_sample(struct estimating *s)
 	    .location = {s->location[SOURCE], s->location[DESTINATION]},
 	    .volume = {s->volume[SOURCE], s->volume[DESTINATION]},
 	    .options = &s->options->sync,
+	    .filelist = s->list,
 	    .directory = task_get_directory(s->task),
 	    .time_ns = s->options->sample_ns,
 	    .bytes_max = sample_size(s),
@@ -243,6 +263,8 @@ static enum exit_status work(struct estimating *s)
 		status = pair_open(s->location, s->volume);
 	if (status == EXIT_DONE)
 		status = open_manifest(s);
+	if (status == EXIT_DONE)
+		status = load_list(s);
 	if (status == EXIT_DONE)
 		status = list_all(s);
 	if (status == EXIT_DONE && s->options->sample_ns)
@@ -335,6 +357,7 @@ static void report(const struct estimating *s)
 
 static void estimating_done(struct estimating *s)
 {
+	filelist_free(s->list);
 	manifest_close(s->manifest);
 	for (enum side side = 0; side < SIDES; side++) {
 		volume_free(s->volume[side]);

@@ -53,6 +53,8 @@ int sample_new(const struct sample_setup *setup, struct sample **ret)
 	s->options.dry_run = false;
 	s->options.deleted = DELETED_KEEP;
 	s->options.error_stop = 0;
+	/* Nobody wants to hear of each of its files. */
+	s->options.report = (struct report_options){.output = REPORT_NONE};
 	s->options.duration_ns = setup->time_ns;
 	pthread_mutex_init(&s->lock, NULL);
 	/* Of no task: a run that sweeps what is stale leaves it alone. */
@@ -272,6 +274,7 @@ static int copy(struct sample *s)
 	    .manifest = s->manifest,
 	    .spill_directory = s->state,
 	    .options = &s->options,
+	    .filelist = s->setup.filelist,
 	};
 	const struct counters *c;
 	struct engine *e;

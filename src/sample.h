@@ -19,6 +19,7 @@
 
 #include "sync/side.h"
 
+struct filelist;
 struct location;
 struct sample;
 struct sync_options;
@@ -28,9 +29,10 @@ struct sample_setup {
 	struct location *location[SIDES];
 	struct volume *volume[SIDES]; /* of these, open; the sample's alone */
 	const struct sync_options *options;
-	const char *directory; /* the state directory, which is locked */
-	int64_t time_ns;       /* how long it copies */
-	uint64_t bytes_max;    /* and how much */
+	struct filelist *filelist; /* what may be copied; NULL: all */
+	const char *directory;     /* the state directory, which is locked */
+	int64_t time_ns;           /* how long it copies */
+	uint64_t bytes_max;        /* and how much */
 };
 
 int sample_new(const struct sample_setup *setup, struct sample **ret);

@@ -81,6 +81,10 @@ agrees_with_find() {
 	# What is left out is not counted at all.
 	estimate 0 --exclude='/more'
 	expect EstimatedFilesToTransfer="$left"
+	# Only what is on a list.
+	echo /more >"$BATS_TEST_TMPDIR/list"
+	estimate 0 --files-from="$BATS_TEST_TMPDIR/list"
+	expect EntriesListedAtSource=1 EstimatedFilesToTransfer=1
 }
 
 @test "what is counted is what is there, and what is to do is done" {
