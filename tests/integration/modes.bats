@@ -24,6 +24,10 @@ teardown_file() {
 	servers_stop
 }
 
+teardown() {
+	views_end
+}
+
 # check_modes SEED [OPTION...]: a run of a fresh pair; a second one, too, if
 # --verify=transferred is among the options.
 check_modes() {
@@ -318,4 +322,32 @@ make_extra() {
 		--state "$state" "$source" "$destination"
 	[[ $output == *'exclude each other'* ]]
 	[ ! -e "$destination_dir/file" ]
+}
+
+@test "a mount does not show what was copied and has been deleted" {
+	need_fuse
+	fresh_pair dir
+	mkdir "$source_dir/gone"
+	: >"$source_dir/gone/below"
+	echo stays >"$source_dir/stays"
+	echo doomed >"$source_dir/doomed"
+	run_sync 0
+	echo theirs >"$destination_dir/theirs"
+	rm -r "$source_dir/gone" "$source_dir/doomed"
+
+	view_start --no-sync
+	[ "$(cd "$mountpoint" && echo *)" = 'doomed gone stays theirs' ]
+	view_end
+	view_start --no-sync --deleted=remove
+	[ "$(cd "$mountpoint" && echo *)" = 'stays theirs' ]
+	[ ! -e "$mountpoint/doomed" ]
+	[ ! -e "$mountpoint/gone/below" ]
+	[ -e "$destination_dir/gone/below" ]
+	echo start >"$mountpoint/.sync/control"
+	is_removed() { [ ! -e "$destination_dir/theirs" ]; }
+	wait_for 30 is_removed
+	only_one_is_shown() { [ "$(ls "$mountpoint")" = stays ]; }
+	wait_for 30 only_one_is_shown
+	[ "$(ls "$destination_dir")" = stays ]
+	view_end
 }
