@@ -31,7 +31,7 @@ struct credentials;
 struct credentials_options {
 	const char *profile;  /* NULL: the order above */
 	const char *role_arn; /* assumed on top; NULL: none */
-	const char *region;   /* for STS; NULL: the profile's, or us-east-1 */
+	const char *region;   /* for STS; NULL: see sts.h */
 };
 
 /* Copies the options; fetches nothing yet. -ENOMEM. */

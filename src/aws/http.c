@@ -312,19 +312,23 @@ static int to_errno(CURLcode code)
 	}
 }
 
-/* "PUT http://host/path: why", without what stands behind a '?'. */
+/* "PUT http://host: why". What stands behind the host may be a secret: that of
+ * a container's keys is as good as the keys. */
 static void explain(const struct http *h, CURLcode code, char *error,
 		    size_t error_size)
 {
 	const struct http_request *q = h->request;
-	const char *why = h->curl_error;
+	const char *why = h->curl_error, *host;
 
 	if (code == CURLE_WRITE_ERROR)
 		why = "the answer is too large";
 	else if (!*why)
 		why = curl_easy_strerror(code);
+	host = strstr(q->url, "//");
+	host = host ? host + 2 : q->url;
 	snprintf(error, error_size, "%s %.*s: %s", q->method,
-		 (int)strcspn(q->url, "?"), q->url, why);
+		 (int)(host - q->url + (ptrdiff_t)strcspn(host, "/?#")), q->url,
+		 why);
 }
 
 int http_perform(struct http *h, const struct http_request *request,

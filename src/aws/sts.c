@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "aws/answer.h"
 #include "aws/http.h"
 #include "aws/identity.h"
+#include "aws/region.h"
 #include "aws/secret.h"
 #include "aws/service.h"
 #include "aws/sigv4.h"
@@ -53,6 +55,22 @@ static int put_form(const struct sts_role *role, const char *token,
 	return sigv4_query(form, params, n);
 }
 
+/* Where to ask: a role of another partition is known there only. */
+static const char *choose_region(const struct sts_role *role)
+{
+	static const char *const names[] = {"AWS_REGION", "AWS_DEFAULT_REGION"};
+
+	if (role->region)
+		return role->region;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && region_is_valid(value))
+			return value;
+	}
+	return "us-east-1";
+}
+
 static int send(const struct sts_role *role, const struct identity *base,
 		const struct secret *form, struct http_answer *answer,
 		char *error, size_t error_size)
@@ -71,8 +89,7 @@ static int send(const struct sts_role *role, const struct identity *base,
 	    .body_size = form->len,
 	};
 	int r = service_init(&service, "sts", "sts", "AWS_ENDPOINT_URL_STS",
-			     role->region ? role->region : "us-east-1", error,
-			     error_size);
+			     choose_region(role), error, error_size);
 
 	if (r == 0)
 		r = http_new(&options, &http);

@@ -17,8 +17,9 @@ struct sts_role {
 	const char *session;     /* NULL: "efsbridge" */
 	const char *external_id; /* NULL: none */
 	const char *duration_s;  /* digits; NULL: an hour */
-	const char *region;      /* where to ask; NULL: us-east-1 */
-	const char *source;      /* of the new identity, for people */
+	/* Where to ask; NULL: AWS_REGION, AWS_DEFAULT_REGION or us-east-1. */
+	const char *region;
+	const char *source; /* of the new identity, for people */
 };
 
 /* As who `base` is. -EACCES when the service says no, other negative errnos;

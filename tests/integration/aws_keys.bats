@@ -183,6 +183,7 @@ instance() {
 	END
 	keys_are ASIA00000001 'profile role' -p role
 	grep -qF '"DurationSeconds": "900", "ExternalId": "ext", "RoleArn": "arn:aws:iam::1:role/first", "RoleSessionName": "a session/name"' "$aws_dir/requests"
+	grep -q '"scope": "AKIDTEST/[0-9]*/ap-south-1/sts/aws4_request"' "$aws_dir/requests"
 	# Two roles: the keys of the first sign for the second.
 	keys_are ASIA00000003 'profile second' -p second
 	tail -n 1 "$aws_dir/requests" | grep -qF '"key": "ASIA00000002"'
@@ -194,6 +195,11 @@ instance() {
 	# The role that the user names, on top of whoever he is.
 	AWS_PROFILE=base keys_are ASIA00000006 role -r arn:aws:iam::1:role/x
 	keys_are ASIA00000007 role -p base -r arn:aws:iam::1:role/x
+	tail -n 1 "$aws_dir/requests" | grep -q '/us-east-1/sts/'
+	AWS_REGION=cn-north-1 keys_are ASIA00000008 role -p base -r arn:aws:iam::1:role/x
+	tail -n 1 "$aws_dir/requests" | grep -q '/cn-north-1/sts/'
+	AWS_REGION=cn-north-1 keys_are ASIA00000009 role -p base -R eu-west-1 -r arn:aws:iam::1:role/x
+	tail -n 1 "$aws_dir/requests" | grep -q '/eu-west-1/sts/'
 }
 
 @test 'a secret key that is wrong is told without reciting the request' {
@@ -282,6 +288,9 @@ instance() {
 		keys_are ASIA00000003 container
 	aws_behaves '{"fail": 3, "status": 500}'
 	keys_fail 'answered with status 500'
+	# The path is as good as the keys, and is not said.
+	AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:$(free_port)/secret-key \
+		keys_fail 'AWS credentials: GET http://127.0.0.1:'
 	AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=container/ecs \
 		keys_fail 'does not begin with a slash'
 }
