@@ -7,6 +7,9 @@
  * that. libnfs's own high-level calls would know times in microseconds and
  * owners by name only.
  *
+ * libnfs decodes into memory that is aligned for four bytes only: results and
+ * entries are copied before they are looked at.
+ *
  * libnfs leaves a union untouched when the status says that it has nothing in
  * it, so a result is looked at in the order number, status, values.
  */
@@ -140,7 +143,7 @@ static int failed(struct ln_reply *r, uint32_t status)
 static int begin(struct ln_reply *r, nfs_opnum4 op, const nfs_resop4 **ret)
 {
 	const struct COMPOUND4res *res = r->res;
-	const nfs_resop4 *result;
+	const nfs_resop4 *result = &r->result;
 
 	r->failed_status = 0;
 	if (r->next >= res->resarray.resarray_len) {
@@ -149,7 +152,10 @@ static int begin(struct ln_reply *r, nfs_opnum4 op, const nfs_resop4 **ret)
 			return failed(r, res->status);
 		return -ENODATA;
 	}
-	result = &res->resarray.resarray_val[r->next++];
+	memcpy(&r->result,
+	       (const char *)res->resarray.resarray_val +
+		   r->next++ * sizeof(r->result),
+	       sizeof(r->result));
 	if (result->resop != op && result->resop != OP_ILLEGAL)
 		return -EPROTO;
 	/* All results begin with their status. */
@@ -338,14 +344,15 @@ int ln_reply_readdir(struct ln_reply *r, uint64_t *ret_verifier, bool *ret_eof,
 
 int ln_reply_dirent(const struct entry4 **entry, struct dirent4 *ret)
 {
-	const struct entry4 *e = *entry;
+	struct entry4 e;
 	struct dirent4 d = {0};
 	int error;
 
-	if (!e)
+	if (!*entry)
 		return 0;
-	d.cookie = e->cookie;
-	error = dup_string(e->name.utf8string_val, e->name.utf8string_len,
+	memcpy(&e, (const char *)*entry, sizeof(e));
+	d.cookie = e.cookie;
+	error = dup_string(e.name.utf8string_val, e.name.utf8string_len,
 			   VOLUME_NAME_MAX, &d.name);
 	if (error)
 		return error;
@@ -354,12 +361,12 @@ int ln_reply_dirent(const struct entry4 **entry, struct dirent4 *ret)
 	    !strcmp(d.name, ".."))
 		error = -EPROTO;
 	if (!error)
-		error = get_attr(&e->attrs, &d.attr, &d.handle, &d.attr_result);
+		error = get_attr(&e.attrs, &d.attr, &d.handle, &d.attr_result);
 	if (error) {
 		free(d.name);
 		return error;
 	}
-	*entry = e->nextentry;
+	*entry = e.nextentry;
 	*ret = d;
 	return 1;
 }

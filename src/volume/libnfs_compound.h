@@ -52,6 +52,7 @@ void ln_compound_read(struct ln_compound *c, uint64_t offset, uint32_t len);
 struct ln_reply {
 	const struct COMPOUND4res *res;
 	unsigned next;          /* the result to be read */
+	nfs_resop4 result;      /* the one read last, where it is aligned */
 	uint32_t failed_status; /* NFS4 status of what failed last, else 0 */
 };
 
