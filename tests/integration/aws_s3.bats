@@ -7,6 +7,7 @@
 bats_require_minimum_version 1.5.0
 load lib/common
 load lib/aws
+load lib/private
 
 setup() {
 	aws_clean
@@ -157,6 +158,64 @@ print(urllib.parse.quote(sys.argv[1]))' "p:q @/$name")
 	arrived /the-bucket/y
 	# One for the first upload, two for the second.
 	[ "$(aws_count container/ecs)" = 3 ]
+}
+
+# in_net: in namespaces of our own, what stands for AWS at its own names.
+in_net() {
+	ip link set lo up
+	private_file /etc/hosts <<-'END'
+		127.0.0.1 localhost the-bucket.s3.eu-central-1.amazonaws.com
+		127.0.0.1 the-bucket.s3.us-east-1.amazonaws.com
+		127.0.0.1 dots.in.it.s3.us-east-1.amazonaws.com
+		127.0.0.1 s3.us-east-1.amazonaws.com
+	END
+	s3rver --address 127.0.0.1 --port 4568 --directory "$work/s3" \
+		--no-vhost-buckets --configure-bucket the-bucket \
+		--configure-bucket dots.in.it >"$work/s3.log" 2>&1 &
+	"$FAKEAWS" --port 443 --upstream http://127.0.0.1:4568 \
+		--tls "$work/pem" "$work/aws" >"$work/log" 2>&1 &
+	trap 'kill $(jobs -p)' EXIT
+	wait_for 20 test -e "$work/aws/port"
+	# It is known by its answer, whatever that is.
+	wait_for 20 bash -c 'exec 9<>/dev/tcp/127.0.0.1/4568' 2>"$work/probe"
+	export AWS_REGION=us-east-1
+	if "$AWSTOOL" upload "$work/file" s3://the-bucket k; then
+		return 1
+	fi
+	export AWS_CA_BUNDLE=$work/pem
+	AWS_REGION=eu-central-1 "$AWSTOOL" upload "$work/file" s3://the-bucket/p one
+	"$AWSTOOL" upload "$work/file" s3://the-bucket/p two
+	"$AWSTOOL" upload "$work/file" s3://dots.in.it/p three
+}
+
+@test 'buckets in the name of the host, over TLS, and in another region' {
+	need_private
+	export work=$BATS_TEST_TMPDIR/net AWSTOOL FAKEAWS
+	mkdir -p "$work/aws"
+	echo content >"$work/file"
+	echo '{"bucket_region": "eu-central-1"}' >"$work/aws/behaviour"
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/pem" \
+		-out "$work/crt" -days 1 -subj /CN=test \
+		-addext 'subjectAltName=DNS:*.s3.eu-central-1.amazonaws.com,DNS:*.s3.us-east-1.amazonaws.com,DNS:s3.us-east-1.amazonaws.com'
+	cat "$work/crt" >>"$work/pem"
+	run -0 unshare --mount --propagation private --net bash -c "
+		. '$top/tests/integration/lib/common.bash'
+		. '$top/tests/integration/lib/private.bash'
+		$(declare -f in_net)
+		set -eu
+		in_net"
+	[ "${#lines[@]}" = 1 ]
+	[[ ${lines[0]} == *'s3://the-bucket/k: PUT https://the-bucket.s3.us-east-1.amazonaws.com: SSL certificate problem'*'(EPROTO)' ]]
+	cmp "$work/file" "$work/s3/the-bucket/p/one._S3rver_object"
+	cmp "$work/file" "$work/s3/the-bucket/p/two._S3rver_object"
+	cmp "$work/file" "$work/s3/dots.in.it/p/three._S3rver_object"
+	# The second was told where its bucket is.
+	run -0 jq -r '.host + .path + " " + (.status | tostring)' "$work/aws/requests"
+	[ "$output" = "\
+the-bucket.s3.eu-central-1.amazonaws.com/p/one 200
+the-bucket.s3.us-east-1.amazonaws.com/p/two 301
+the-bucket.s3.eu-central-1.amazonaws.com/p/two 200
+s3.us-east-1.amazonaws.com/dots.in.it/p/three 200" ]
 }
 
 @test 'the server itself, without the gate' {
