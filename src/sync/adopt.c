@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "sync/complete.h"
 #include "sync/path.h"
 #include "sync/scanner.h"
 #include "sync/withdraw.h"
@@ -78,10 +79,10 @@ void adopt_link(struct scanner *s, struct item *i)
 		free(search.handle);
 		return;
 	}
-	engine_count(e, COUNT_TRANSFERRED, 1);
-	engine_count(e, COUNT_LINKED, 1);
 	i->handle[DESTINATION] = search.handle;
 	i->attr[DESTINATION] = link.ret_attr;
+	i->linked = true;
+	complete_linked(e, i, false);
 	i->old_state = search.state;
 	i->has_digest = search.has_digest;
 	i->digest = search.digest;

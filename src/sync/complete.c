@@ -54,11 +54,25 @@ static void count_done(struct engine *e, const struct item *i)
 		engine_count(e, COUNT_DONE_BYTES, i->attr[SOURCE].size);
 }
 
+static void report_verified(struct engine *e, const struct item *i)
+{
+	report_add(e->report, REPORT_VERIFIED,
+		   &(struct report_entry){.dir = i->dir,
+					  .name = i->name,
+					  .source = &i->attr[SOURCE],
+					  .destination = &i->attr[DESTINATION],
+					  .digest = i->has_digest ? &i->digest
+								  : NULL});
+}
+
 static void end_item(struct engine *e, struct item *i)
 {
 	struct dirnode *d = i->dir;
 
 	count_done(e, i);
+	/* Only now it has the attributes that it stays with. */
+	if (i->settled)
+		report_verified(e, i);
 	item_free(i);
 	engine_drop_directory(e, d);
 }
@@ -112,7 +126,8 @@ static void report_done(struct engine *e, const struct item *i)
 
 	if (i->plan.action == PLAN_METADATA)
 		report_add(e->report, REPORT_TRANSFERRED, &entry);
-	else if (i->plan.action == PLAN_UNCHANGED && !i->dir->again)
+	else if (i->found ||
+		 (i->plan.action == PLAN_UNCHANGED && !i->dir->again))
 		report_add(e->report, REPORT_SKIPPED, &entry);
 }
 
@@ -154,16 +169,29 @@ void complete_done(struct engine *e, struct item *i, enum entry_state state,
 
 /* Counts what a copy has read back. Where both trees are compared at the end,
  * that counts. */
-static void count_verified(struct engine *e)
+static bool count_verified(struct engine *e)
 {
-	if (e->options.verify != VERIFY_ALL)
-		engine_count(e, COUNT_VERIFIED, 1);
+	if (e->options.verify == VERIFY_ALL)
+		return false;
+	engine_count(e, COUNT_VERIFIED, 1);
+	return true;
 }
 
 void complete_settled(struct engine *e, struct item *i)
 {
-	count_verified(e);
+	i->settled = count_verified(e);
 	i->old_state = STATE_VERIFIED;
+}
+
+static void report_transferred(struct engine *e, const struct item *i)
+{
+	report_add(
+	    e->report, REPORT_TRANSFERRED,
+	    &(struct report_entry){.dir = i->dir,
+				   .name = i->name,
+				   .source = &i->attr[SOURCE],
+				   .destination = &i->attr[DESTINATION],
+				   .overwrite = i->plan.reason != REASON_NEW});
 }
 
 void complete_written(struct engine *e, struct item *i, const struct attr *attr,
@@ -175,32 +203,22 @@ void complete_written(struct engine *e, struct item *i, const struct attr *attr,
 	i->attr[DESTINATION] = *attr;
 	free(i->handle[DESTINATION]);
 	i->handle[DESTINATION] = steal(*handle);
-	report_add(
-	    e->report, REPORT_TRANSFERRED,
-	    &(struct report_entry){.dir = i->dir,
-				   .name = i->name,
-				   .source = &i->attr[SOURCE],
-				   .destination = attr,
-				   .overwrite = i->plan.reason != REASON_NEW});
+	report_transferred(e, i);
 }
 
-static void report_verified(struct engine *e, const struct item *i)
+void complete_linked(struct engine *e, struct item *i, bool verified)
 {
-	report_add(e->report, REPORT_VERIFIED,
-		   &(struct report_entry){.dir = i->dir,
-					  .name = i->name,
-					  .source = &i->attr[SOURCE],
-					  .destination = &i->attr[DESTINATION],
-					  .digest = i->has_digest ? &i->digest
-								  : NULL});
+	engine_count(e, COUNT_TRANSFERRED, 1);
+	engine_count(e, COUNT_LINKED, 1);
+	report_transferred(e, i);
+	if (verified && count_verified(e))
+		report_verified(e, i);
 }
 
 void complete_copied(struct engine *e, struct item *i, bool verified,
 		     struct item_list *released)
 {
-	if (verified)
-		count_verified(e);
-	if (verified && e->options.verify != VERIFY_ALL)
+	if (verified && count_verified(e))
 		report_verified(e, i);
 	complete_done(e, i, verified ? STATE_VERIFIED : STATE_COPIED, released);
 }
@@ -309,6 +327,18 @@ void complete_compared(struct engine *e, struct item *i, bool equal)
 	end_item(e, i);
 }
 
+void complete_report_skipped(struct engine *e, const struct dirnode *d,
+			     const char *name, const struct attr *source,
+			     const char *reason)
+{
+	if (!d->again)
+		report_add(e->report, REPORT_SKIPPED,
+			   &(struct report_entry){.dir = d,
+						  .name = name,
+						  .source = source,
+						  .reason = reason});
+}
+
 /* Ends an item that is not copied on purpose, because of `error`. */
 static void skip(struct engine *e, struct item *i, int error, const char *what,
 		 const char *reason)
@@ -326,12 +356,7 @@ static void skip(struct engine *e, struct item *i, int error, const char *what,
 	put_row(e, &row);
 	engine_count_once(e, i->dir, COUNT_SKIPPED, 1);
 	say(e, i, what);
-	if (!i->dir->again)
-		report_add(e->report, REPORT_SKIPPED,
-			   &(struct report_entry){.dir = i->dir,
-						  .name = i->name,
-						  .source = &i->attr[SOURCE],
-						  .reason = reason});
+	complete_report_skipped(e, i->dir, i->name, &i->attr[SOURCE], reason);
 	end_item(e, i);
 }
 

@@ -31,6 +31,10 @@ void complete_settled(struct engine *e, struct item *i);
 void complete_written(struct engine *e, struct item *i, const struct attr *attr,
 		      struct handle **handle);
 
+/* It was made there as another name of what is there, which was read back or
+ * not. As after complete_written(), what is left is complete_done(). */
+void complete_linked(struct engine *e, struct item *i, bool verified);
+
 /*
  * It is on the destination as on the source: copied, or found so. The
  * destination's attributes are in attr[DESTINATION], its handle in
@@ -68,6 +72,12 @@ void complete_skipped(struct engine *e, struct item *i);
 /* The destination's differs and may not be overwritten: skipped, too. */
 void complete_left(struct engine *e, struct item *i,
 		   struct item_list *released);
+
+/* Tells the report of an entry that is left alone on purpose, where there is no
+ * item, or there was one. In a directory that is visited again it was told. */
+void complete_report_skipped(struct engine *e, const struct dirnode *d,
+			     const char *name, const struct attr *source,
+			     const char *reason);
 
 /* The run is ending: the next one will see to it. */
 void complete_abandoned(struct engine *e, struct item *i);

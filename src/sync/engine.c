@@ -393,6 +393,9 @@ void engine_say_missing(struct engine *e, const char *path)
 		log_error("and more that the source does not have: they are "
 			  "counted as failed");
 	engine_count(e, COUNT_FAILED, 1);
+	report_add(e->report, REPORT_TRANSFERRED,
+		   &(struct report_entry){
+		       .path = path, .error = -ENOENT, .phase = PHASE_LIST});
 }
 
 /* What of the root is visited, see dirnode.only. Asked first, so that no

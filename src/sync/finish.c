@@ -98,10 +98,23 @@ static void record(struct engine *e, struct dirnode *d)
 		engine_stop(e, r, SIDES);
 }
 
+/* A directory that was there and has other attributes now. */
+static void count_adjusted(struct engine *e, struct dirnode *d)
+{
+	engine_count(e, COUNT_METADATA, 1);
+	report_add(e->report, REPORT_TRANSFERRED,
+		   &(struct report_entry){.dir = d,
+					  .source = &d->attr[SOURCE],
+					  .destination = &d->attr[DESTINATION],
+					  .overwrite = true,
+					  .metadata = true});
+}
+
 static void was_set(struct engine *e, struct dirnode *d,
 		    struct volume_setattr *s)
 {
 	struct attr want = metadata_want(e, &d->attr[SOURCE]);
+	bool adjusted;
 
 	if (s->result == 0 && metadata_differs(e, &want, &s->ret_attr))
 		s->result = -EUCLEAN;
@@ -111,9 +124,12 @@ static void was_set(struct engine *e, struct dirnode *d,
 						   PHASE_METADATA, DESTINATION);
 		return;
 	}
-	if (!d->fresh && metadata_differs(e, &want, &d->attr[DESTINATION]))
-		engine_count_once(e, d, COUNT_METADATA, 1);
+	adjusted = !d->fresh &&
+		   metadata_differs(e, &want, &d->attr[DESTINATION]) &&
+		   !d->again;
 	d->attr[DESTINATION] = s->ret_attr;
+	if (adjusted)
+		count_adjusted(e, d);
 	record(e, d);
 }
 

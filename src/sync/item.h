@@ -41,8 +41,11 @@ struct item {
 	bool has_digest; /* of the content as it was recorded, then as
 			    it was copied */
 	struct digest digest;
-	bool planned;     /* counted as such, see complete_planned() */
-	unsigned tries;   /* copies begun because the source changed */
+	bool settled;   /* counted as verified, and not told yet */
+	bool linked;    /* counted as transferred: it was made as a hard link */
+	bool found;     /* counted as unchanged after it was compared */
+	bool planned;   /* counted as such, see complete_planned() */
+	unsigned tries; /* copies begun because the source changed */
 	uint32_t differs; /* DIFFERS_*: found so far by a comparison */
 };
 

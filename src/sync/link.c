@@ -73,13 +73,9 @@ static void linked(struct lane *l, struct name *n, struct volume_link *v)
 				DESTINATION, &l->released);
 		return;
 	}
-	engine_count(e, COUNT_TRANSFERRED, 1);
-	engine_count(e, COUNT_LINKED, 1);
-	if (n->leader.state == STATE_VERIFIED &&
-	    e->options.verify != VERIFY_ALL)
-		engine_count(e, COUNT_VERIFIED, 1);
 	i->attr[DESTINATION] = v->ret_attr;
 	links_follow(i, &n->leader);
+	complete_linked(e, i, n->leader.state == STATE_VERIFIED);
 	complete_done(e, steal(n->item), n->leader.state, &l->released);
 }
 

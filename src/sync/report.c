@@ -220,12 +220,24 @@ static void put_entry(FILE *f, enum report_kind kind, const char *path,
 
 /* --- Parts ---------------------------------------------------------------- */
 
+/* For nobody else: names may be secrets. NULL with errno. */
+static FILE *create(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+	int error = errno;
+
+	if (!f && fd >= 0)
+		close(fd);
+	errno = error;
+	return f;
+}
+
 /* A random name keeps reports of several runs apart in one bucket. */
 static int open_part(struct report *r, enum report_kind kind)
 {
 	struct list *l = &r->list[kind];
 	uint64_t id[2] = {0};
-	int fd;
 
 	if (getrandom(id, sizeof(id), 0) != sizeof(id))
 		return -EIO;
@@ -236,13 +248,10 @@ static int open_part(struct report *r, enum report_kind kind)
 		l->path = NULL;
 		return -ENOMEM;
 	}
-	fd = open(l->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	l->f = fd >= 0 ? fdopen(fd, "w") : NULL;
+	l->f = create(l->path);
 	if (!l->f) {
 		int error = -errno;
 
-		if (fd >= 0)
-			close(fd);
 		free(steal(l->path));
 		return error;
 	}
@@ -410,7 +419,7 @@ static int write_summary(struct report *r, const char *result)
 		path = NULL;
 		return -ENOMEM;
 	}
-	f = fopen(path, "we");
+	f = create(path);
 	if (!f)
 		return -errno;
 	fprintf(f, "{\"TaskExecutionId\":\"%s\",\"Result\":%s}\n", r->exec,

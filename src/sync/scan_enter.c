@@ -109,7 +109,8 @@ static void made(struct scanner *s, struct subdirectory *sub,
 		report_add(e->report, REPORT_TRANSFERRED,
 			   &(struct report_entry){.dir = s->dir,
 						  .name = sub->entry->name,
-						  .source = &sub->entry->attr});
+						  .source = &sub->entry->attr,
+						  .overwrite = sub->conflict});
 		sub->attr = item->ret_attr;
 		sub->handle = steal(item->ret_handle);
 		enter(s, sub, true);

@@ -381,14 +381,9 @@ static bool is_hidden(struct scanner *s, const struct volume_entry *entry)
 	if (scan_allows(s, entry->name, type))
 		return false;
 	engine_count_once(s->engine, s->dir, COUNT_FILTERED, 1);
-	if (!s->dir->again)
-		report_add(
-		    s->engine->report, REPORT_SKIPPED,
-		    &(struct report_entry){
-			.dir = s->dir,
-			.name = entry->name,
-			.source = entry->attr_result == 0 ? &entry->attr : NULL,
-			.reason = "a filter leaves it out"});
+	complete_report_skipped(s->engine, s->dir, entry->name,
+				entry->attr_result == 0 ? &entry->attr : NULL,
+				"a filter leaves it out");
 	if (join_take(s->join, entry->name, &attr, &handle) > 0)
 		free(handle);
 	return true;

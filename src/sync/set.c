@@ -53,7 +53,8 @@ static void set_batch(struct lane *l, struct work *w, struct item **items,
 		struct attr want = metadata_want(e, &i->attr[SOURCE]);
 
 		if (!metadata_differs(e, &want, &i->attr[DESTINATION])) {
-			if (i->plan.action == PLAN_COMPARE)
+			i->found = i->plan.action == PLAN_COMPARE && !i->linked;
+			if (i->found)
 				engine_count(e, COUNT_UNCHANGED, 1);
 			done(l, i);
 			continue;

@@ -57,8 +57,10 @@ static bool is_excused(struct engine *e, const struct manifest_row *row,
 	return changed;
 }
 
-void verify_say(struct engine *e, const char *path, uint32_t kinds)
+void verify_say(struct engine *e, const char *path, const struct attr *attr,
+		uint32_t kinds)
 {
+	bool extra = kinds & DIFFERS_EXTRA;
 	CLEANUP_FREE char *text = escape_name(path);
 	char words[DIFFERENCE_TEXT];
 
@@ -71,6 +73,12 @@ void verify_say(struct engine *e, const char *path, uint32_t kinds)
 		  : *text ? text
 			  : ".",
 		  difference_text(kinds, words));
+	report_add(e->report, REPORT_VERIFIED,
+		   &(struct report_entry){.path = path,
+					  .source = extra ? NULL : attr,
+					  .destination = extra ? attr : NULL,
+					  .error = difference_error(kinds),
+					  .phase = PHASE_VERIFY});
 }
 
 /* The record of an entry: 1, 0, or negative after the run was stopped. */
@@ -106,12 +114,7 @@ bool verify_record(struct engine *e, struct manifest_reader *reader,
 	if (r < 0 || is_excused(e, r > 0 ? &row : NULL, source, kinds))
 		return false;
 	path = dirnode_path(d, name);
-	verify_say(e, path ? path : "?", kinds);
-	report_add(e->report, REPORT_VERIFIED,
-		   &(struct report_entry){.path = path ? path : "?",
-					  .source = source,
-					  .error = difference_error(kinds),
-					  .phase = PHASE_VERIFY});
+	verify_say(e, path ? path : "?", source, kinds);
 	/* The source has nothing that a record could be of; and what failed in
 	 * this run has said why. */
 	if ((kinds & DIFFERS_EXTRA) || (r > 0 && row.state == STATE_FAILED &&
@@ -278,6 +281,9 @@ static bool judge(struct batch *b, struct item *i,
 	if (here->ret_len == there->ret_len && here->ret_len > 0 &&
 	    memcmp(here->ret_data, there->ret_data, here->ret_len) != 0)
 		i->differs |= DIFFERS_CONTENT;
+	i->has_digest = report_wants(e->report, REPORT_VERIFIED, false);
+	if (i->has_digest)
+		i->digest = digest_of(here->ret_data, here->ret_len);
 	verify_end(l, i);
 	return false;
 }

@@ -79,7 +79,9 @@ bool verify_excuses(struct engine *e, struct manifest_reader *reader,
 		    const struct dirnode *d, const char *name,
 		    const struct attr *source, uint32_t kinds);
 
-/* Counts and names it, without a record. */
-void verify_say(struct engine *e, const char *path, uint32_t kinds);
+/* Counts and names it, also in the report, without a record. `attr` is of the
+ * source, or of what only the destination has; may be NULL. */
+void verify_say(struct engine *e, const char *path, const struct attr *attr,
+		uint32_t kinds);
 
 #endif

@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "base/blob.h"
+#include "base/digest.h"
 #include "sync/complete.h"
 #include "sync/difference.h"
 #include "sync/lane.h"
 #include "sync/metadata.h"
 #include "sync/ranges.h"
+#include "sync/report.h"
 #include "sync/state.h"
 #include "sync/verify.h"
 
@@ -21,7 +23,8 @@ struct pair {
 	struct item *item;
 	struct range_reader *reader[SIDES];
 	struct attr before[SIDES];
-	enum side side; /* where the last error came from */
+	enum side side;               /* where the last error came from */
+	struct digest_stream *digest; /* of what was equal; NULL: nobody asks */
 };
 
 static int get_attr(struct pair *p, enum side side, struct attr *ret)
@@ -58,6 +61,8 @@ static int compare_range(struct pair *p)
 	else if (result > 0 &&
 		 memcmp(data[SOURCE], data[DESTINATION], len[SOURCE]) != 0)
 		result = -EILSEQ;
+	if (result > 0 && p->digest)
+		digest_stream_add(p->digest, data[SOURCE], len[SOURCE]);
 	for (int side = 0; side < SIDES; side++)
 		blob_unref(blob[side]);
 	if (result > 0) {
@@ -73,6 +78,9 @@ static int compare_ranges(struct pair *p)
 	struct item *i = p->item;
 	int r = 0;
 
+	if (p->digest)
+		digest_stream_reset(p->digest);
+
 	for (int side = 0; side < SIDES; side++) {
 		p->reader[side] = range_reader_new(
 		    e->volume[side], i->handle[side], 0, p->before[SOURCE].size,
@@ -86,6 +94,10 @@ static int compare_ranges(struct pair *p)
 	}
 	for (int side = 0; side < SIDES; side++)
 		p->reader[side] = range_reader_free(p->reader[side]);
+	if (r == 0 && p->digest) {
+		i->digest = digest_stream_get(p->digest);
+		i->has_digest = true;
+	}
 	return r;
 }
 
@@ -126,9 +138,15 @@ void verify_large(struct lane *l, struct item *i)
 	struct pair p = {.lane = l, .item = i};
 	int r;
 
+	/* The report has it; without the memory it goes without. */
+	if (report_wants(l->engine->report, REPORT_VERIFIED, false))
+		p.digest = digest_stream_new();
 	while ((r = compare(&p)) == -EBUSY || r == -ENOENT || r == -ESTALE)
-		if (!verify_again(l, i))
+		if (!verify_again(l, i)) {
+			digest_stream_free(p.digest);
 			return;
+		}
+	digest_stream_free(p.digest);
 	if (r == 0)
 		verify_end(l, i);
 	else

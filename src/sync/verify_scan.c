@@ -42,6 +42,20 @@ static bool record(struct scanner *s, const char *name,
 	return verify_record(s->engine, s->reader, s->dir, name, source, kinds);
 }
 
+/* Of a directory: `name` in `dir`, or the root without both. */
+static void count_equal(struct engine *e, const struct dirnode *dir,
+			const char *name, const struct attr *source,
+			const struct attr *destination)
+{
+	engine_count(e, COUNT_VERIFIED_DIRECTORIES, 1);
+	report_add(e->report, REPORT_VERIFIED,
+		   &(struct report_entry){.dir = dir,
+					  .name = name,
+					  .path = dir ? NULL : "",
+					  .source = source,
+					  .destination = destination});
+}
+
 /* A directory is compared by its attributes, then entered. */
 static int compare_directory(struct scanner *s, struct volume_entry *entry,
 			     struct subdirectory *there, uint32_t kinds)
@@ -51,7 +65,8 @@ static int compare_directory(struct scanner *s, struct volume_entry *entry,
 	    (kinds & FINAL))
 		return 0;
 	if (!kinds)
-		engine_count(s->engine, COUNT_VERIFIED_DIRECTORIES, 1);
+		count_equal(s->engine, s->dir, entry->name, &entry->attr,
+			    &there->attr);
 	there->entry = entry;
 	if (there->exists && there->attr.type != ENTRY_DIRECTORY) {
 		free(steal(there->handle));
@@ -69,6 +84,8 @@ int verify_entry(struct scanner *s, struct volume_entry *entry,
 
 	if (is_device(&entry->attr)) {
 		engine_count_once(e, s->dir, COUNT_SKIPPED, 1);
+		complete_report_skipped(e, s->dir, entry->name, &entry->attr,
+					"such a kind is never copied");
 		return 0;
 	}
 	if (there->exists)
@@ -97,7 +114,7 @@ static void say_extra(struct engine *e, const struct walk *w, const char *name)
 {
 	CLEANUP_FREE char *path = walk_path(w, name);
 
-	verify_say(e, path ? path : "?", DIFFERS_EXTRA);
+	verify_say(e, path ? path : "?", NULL, DIFFERS_EXTRA);
 }
 
 /* The entries of a page, without directories: those are named when all below
@@ -132,6 +149,10 @@ static void fail_extra(struct engine *e, const struct walk *w, int error)
 	engine_count(e, COUNT_FAILED, 1);
 	log_error("destination %s: %s", text ? text : "?",
 		  reason_text(error, PHASE_LIST, room));
+	report_add(e->report, REPORT_VERIFIED,
+		   &(struct report_entry){.path = path ? path : "?",
+					  .error = error,
+					  .phase = PHASE_LIST});
 }
 
 /* Names what lies below: 1 when the filter hides some of it, else 0. */
@@ -234,7 +255,7 @@ void verify_root(struct engine *e)
 	}
 	kinds = compare_attr(e, &now[SOURCE], &now[DESTINATION]);
 	if (!kinds)
-		engine_count(e, COUNT_VERIFIED_DIRECTORIES, 1);
+		count_equal(e, NULL, NULL, &now[SOURCE], &now[DESTINATION]);
 	else if (!e->verify_only &&
 		 !attr_same_version(&now[SOURCE], &e->root_attr[SOURCE]))
 		engine_count(e, COUNT_CHANGED, 1);
