@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cutover.h"
 #include "handoff.h"
 #include "options.h"
 #include "progress.h"
@@ -56,8 +57,10 @@ struct session {
 	struct task *task;
 	struct manifest *manifest;
 	struct filelist *list;         /* NULL: none was given */
-	struct engine *_Atomic engine; /* once it runs */
-	struct meter meter;            /* the main thread's */
+	struct engine *_Atomic engine; /* once it runs; of several the last */
+	struct engine *run[CUTOVER_RUNS]; /* all there were */
+	struct cutover cutover;           /* with COMMAND_CUTOVER */
+	struct meter meter;               /* the main thread's */
 	struct progress *progress;
 
 	/* The worker's, when a daemon has the task mounted. */
@@ -222,7 +225,7 @@ static bool open_task(struct session *s)
 	s->status = EXIT_USAGE;
 	while ((r = task_open(&t, &s->task, error, sizeof(error))) ==
 	       -EALREADY) {
-		if (s->options->command == COMMAND_VERIFY) {
+		if (s->options->command != COMMAND_SYNC) {
 			refuse_mounted(s);
 			return false;
 		}
@@ -336,7 +339,8 @@ static enum exit_status load_list(struct session *s)
 	return r < 0 ? EXIT_USAGE : EXIT_DONE;
 }
 
-static enum exit_status run_engine(struct session *s)
+static enum exit_status run_engine(struct session *s, unsigned number,
+				   bool verify_only)
 {
 	struct engine_setup setup = {
 	    .volume = {s->volume[SOURCE], s->volume[DESTINATION]},
@@ -347,7 +351,8 @@ static enum exit_status run_engine(struct session *s)
 	    .task = task_get_name(s->task),
 	    .filelist = s->list,
 	    .options = &s->options->sync,
-	    .verify_only = s->options->command == COMMAND_VERIFY,
+	    .verify_only = verify_only,
+	    .knows = verify_only ? s->run[0] : NULL,
 	};
 	struct engine *e;
 	int r;
@@ -357,14 +362,45 @@ static enum exit_status run_engine(struct session *s)
 		log_error("cannot start: %s", strerror(-r));
 		return EXIT_USAGE;
 	}
+	s->run[number] = e;
 	atomic_store(&s->engine, e);
 	if (atomic_load(&s->interrupted))
 		engine_cancel(e);
 	s->end = engine_run(e);
 	report_deliver(&s->options->sync.report, setup.spill_directory,
 		       &s->interrupted);
-	atomic_store(&s->ran, true);
 	return (enum exit_status)summary_exit_status(s->end);
+}
+
+/* A last copy, the comparison, and whether anything has changed meanwhile. */
+static enum exit_status cut_over(struct session *s)
+{
+	const char *const location[SIDES] = {s->location[SOURCE]->text,
+					     s->location[DESTINATION]->text};
+	CLEANUP_FREE char *directory = report_directory(
+	    &s->options->sync.report, task_get_directory(s->task));
+	enum exit_status status = EXIT_DONE;
+
+	for (unsigned i = 0; status == EXIT_DONE && i < CUTOVER_RUNS; i++)
+		status = run_engine(s, i, i == 1);
+	cutover_judge(s->run, status != EXIT_DONE, location, &s->cutover);
+	if (s->run[0] && directory)
+		(void)cutover_write(&s->cutover, directory,
+				    task_get_name(s->task));
+	return status == EXIT_DONE && !s->cutover.complete ? EXIT_FAILED
+							   : status;
+}
+
+static enum exit_status run_all(struct session *s)
+{
+	enum command command = s->options->command;
+	enum exit_status status =
+	    command == COMMAND_CUTOVER
+		? cut_over(s)
+		: run_engine(s, 0, command == COMMAND_VERIFY);
+
+	atomic_store(&s->ran, s->run[0] != NULL);
+	return status;
 }
 
 static void *worker_main(void *arg)
@@ -379,7 +415,7 @@ static void *worker_main(void *arg)
 	if (s->task && s->status == EXIT_DONE)
 		s->status = open_manifest(s);
 	if (s->manifest && s->status == EXIT_DONE)
-		s->status = run_engine(s);
+		s->status = run_all(s);
 	atomic_store(&s->ended, true);
 	kill(getpid(), SIGUSR2);
 	return NULL;
@@ -513,9 +549,13 @@ static void report(struct session *s)
 	say_why(s, e);
 	look(s, &now);
 	progress_finish(s->progress, &now, s->end);
+	if (s->options->command == COMMAND_CUTOVER)
+		cutover_say(&s->cutover);
 	if (!s->options->json)
 		return;
-	text = engine_get_summary(e, s->end);
+	text = s->options->command == COMMAND_CUTOVER
+		   ? cutover_json(&s->cutover)
+		   : engine_get_summary(e, s->end);
 	puts(text ? text : "{}");
 	fflush(stdout);
 	free(text);
@@ -565,10 +605,10 @@ static void let_signals_end(void)
 
 static void session_done(struct session *s)
 {
-	struct engine *e = atomic_load(&s->engine);
 	int r;
 
-	engine_free(e);
+	for (int i = 0; i < CUTOVER_RUNS; i++)
+		engine_free(s->run[i]);
 	filelist_free(s->list);
 	r = manifest_close(s->manifest);
 	if (r < 0) {

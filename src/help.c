@@ -8,6 +8,7 @@ static const char program_help[] =
     "       efsbridge [options] TASK MOUNTPOINT\n"
     "       efsbridge sync [options] SOURCE DESTINATION | TASK\n"
     "       efsbridge verify [options] SOURCE DESTINATION\n"
+    "       efsbridge cutover [options] SOURCE DESTINATION | TASK\n"
     "       efsbridge check [options] [SOURCE DESTINATION | TASK]\n"
     "       efsbridge estimate [options] SOURCE DESTINATION | TASK\n"
     "       efsbridge status [options] [TASK | MOUNTPOINT | SOURCE "
@@ -24,6 +25,8 @@ static const char program_help[] =
     "\n"
     "  sync            one run in the foreground: see efsbridge sync --help\n"
     "  verify          compare both trees: see efsbridge verify --help\n"
+    "  cutover         the last copy, and the proof that it is complete: see\n"
+    "                  efsbridge cutover --help\n"
     "  check           will it work: see efsbridge check --help\n"
     "  estimate        how much, and how long: see efsbridge estimate "
     "--help\n"
@@ -155,6 +158,28 @@ static const char sync_help[] =
     "5 stopped by --max-duration; 6 nothing removed: --max-delete;\n"
     "130 interrupted; go on with the same command.\n"
     "The manual is efsbridge(1).\n";
+
+static const char cutover_help[] =
+    "Usage: efsbridge cutover [options] SOURCE DESTINATION\n"
+    "       efsbridge cutover [options] TASK\n"
+    "\n"
+    "The last step of a migration: copies what has changed, reads and "
+    "compares\n"
+    "both whole trees, and looks once more whether the source has changed. "
+    "When\n"
+    "all three show nothing wrong the destination is complete, and a report "
+    "says\n"
+    "so, with a digest of each tree.\n"
+    "\n"
+    "  SOURCE, DESTINATION, TASK and options are those of sync, without\n"
+    "  --dry-run, --files-from and --transfer-mode=all; --deleted=remove is "
+    "what\n"
+    "  makes both trees the same when the source has lost entries.\n"
+    "  --json          print the report as JSON on standard output\n"
+    "\n"
+    "Exit status: 0 only when the destination is proven complete; else 1, or "
+    "as\n"
+    "for sync. The manual is efsbridge(1).\n";
 
 static const char verify_help[] =
     "Usage: efsbridge verify [options] SOURCE DESTINATION\n"
@@ -294,6 +319,8 @@ static const char *text_of(enum command command)
 		return sync_help;
 	case COMMAND_VERIFY:
 		return verify_help;
+	case COMMAND_CUTOVER:
+		return cutover_help;
 	case COMMAND_CHECK:
 		return check_help;
 	case COMMAND_ESTIMATE:

@@ -69,6 +69,7 @@ static enum exit_status run_command(const struct options *o)
 	switch (o->command) {
 	case COMMAND_SYNC:
 	case COMMAND_VERIFY:
+	case COMMAND_CUTOVER:
 		set_up_process();
 		return command_sync(o);
 	case COMMAND_MOUNT:

@@ -66,6 +66,20 @@ static const struct option verify_options[] = {
     {0},
 };
 
+static const struct option cutover_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"task", required_argument, NULL, OPT_TASK},
+    {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
+    {"max-wait", required_argument, NULL, OPT_MAX_WAIT},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
 static const struct option mount_options[] = {
     {"config", required_argument, NULL, OPT_CONFIG},
     {"state", required_argument, NULL, OPT_STATE},
@@ -447,6 +461,17 @@ static int take_mount(struct options *o)
 	return 0;
 }
 
+/* A proof of a part is none, and of what is not read neither. */
+static int take_cutover(struct options *o)
+{
+	if (o->sync.files_from || o->sync.transfer == TRANSFER_ALL) {
+		log_error("cutover compares the whole trees: leave "
+			  "--files-from and --transfer-mode=all out");
+		return -EINVAL;
+	}
+	return take_locations(o);
+}
+
 /* The words that say what to do; without one it is the mount. */
 static const struct command_word {
 	const char *word;
@@ -464,6 +489,8 @@ static const struct command_word {
      take_locations},
     {"verify", COMMAND_VERIFY, "0vhV", verify_options, true, 1, false,
      take_locations},
+    {"cutover", COMMAND_CUTOVER, "vhV", cutover_options, true, 1, false,
+     take_cutover},
     {"check", COMMAND_CHECK, "0vhV", check_options, true, 1, false,
      take_checked},
     {"estimate", COMMAND_ESTIMATE, "0vhV", estimate_options, true, 1, false,

@@ -87,6 +87,15 @@ _efsbridge()
 				--report-transferred --report-verified --retries --state
 				--task --transfer-mode --verbose --verify'
 			;;
+		cutover)
+			options+=' --bwlimit --deleted --exclude --exclude-from --include
+				--include-from --iops-limit --jobs --json --max-delete
+				--max-duration --max-errors --max-wait --no-atime --no-mode
+				--no-owner --no-queue --no-times --overwrite --quiet --report
+				--report-deleted --report-level --report-skipped --report-to
+				--report-transferred --report-verified --retries --state --task
+				--transfer-mode --verbose --verify'
+			;;
 		verify)
 			options+=' --exclude --exclude-from --files-from --from0
 				--include --include-from
@@ -118,7 +127,7 @@ _efsbridge()
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	elif ((COMP_CWORD == 1)); then
 		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -W 'sync verify check status history set' -- "$cur"
+		mapfile -t COMPREPLY < <(compgen -W 'sync verify cutover check estimate status history set' -- "$cur"
 			compgen -d -- "$cur")
 	else
 		# A source or a destination may be a local directory, too.

@@ -81,6 +81,11 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 		      (o->no_mode ? 0 : ATTR_SET_MODE) |
 		      (o->no_times ? 0 : ATTR_SET_MTIME);
 	e->verify_only = setup->verify_only;
+	if (setup->knows) {
+		e->preserve = setup->knows->preserve;
+		e->denied = setup->knows->denied;
+		e->link_times_denied = setup->knows->link_times_denied;
+	}
 	e->scope = setup->scope;
 	e->path = setup->path;
 	e->filelist = setup->filelist;
@@ -310,6 +315,19 @@ int64_t engine_get_elapsed_ns(const struct engine *e)
 uint64_t engine_get_execution(const struct engine *e)
 {
 	return e->execution;
+}
+
+uint32_t engine_get_denied(const struct engine *e, bool *ret_link_times)
+{
+	*ret_link_times = e->link_times_denied;
+	return e->denied;
+}
+
+const char *engine_get_tree(const struct engine *e, enum side side,
+			    uint64_t *ret_entries, char text[DIGEST_TEXT])
+{
+	*ret_entries = atomic_load(&e->sum[side].entries);
+	return treesum_text(&e->sum[side], text);
 }
 
 char *engine_get_summary(const struct engine *e, enum engine_status status)

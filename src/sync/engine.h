@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/digest.h"
 #include "sync/counters.h"
 #include "sync/report.h"
 #include "sync/side.h"
@@ -112,6 +113,10 @@ struct engine_setup {
 				      Borrowed */
 	const char *path; /* SCOPE_PATH: from the root, "" for it; borrowed */
 	bool verify_only; /* compare both trees and change neither */
+	/* A run that has ended, which has found out what the destination does
+	 * not keep; NULL: the run itself does, or one that only compares takes
+	 * it that all is kept. */
+	const struct engine *knows;
 	/* Of a dry run, instead of printing what would be done: called once for
 	 * each entry that is looked at, on any thread of the engine. `depth` is
 	 * 1 for what lies in the root. May be NULL. */
@@ -206,6 +211,15 @@ enum engine_phase engine_get_phase(const struct engine *e);
 bool engine_is_scanned(const struct engine *e);
 
 int64_t engine_get_elapsed_ns(const struct engine *e);
+
+/* The digest of the whole tree of a side, and of how many entries, after a run
+ * that only compared; see treesum.h. Returns `text`. */
+const char *engine_get_tree(const struct engine *e, enum side side,
+			    uint64_t *ret_entries, char text[DIGEST_TEXT]);
+
+/* What of the wanted metadata the destination does not keep, as far as it is
+ * known: ATTR_SET_*; and whether those are symlinks' times. */
+uint32_t engine_get_denied(const struct engine *e, bool *ret_link_times);
 
 /* The execution's id in the manifest; 0 in a dry run. */
 uint64_t engine_get_execution(const struct engine *e);

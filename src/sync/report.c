@@ -338,8 +338,7 @@ void report_add(struct report *r, enum report_kind kind,
 
 /* --- Life ----------------------------------------------------------------- */
 
-/* With the directories above it. */
-static int make_directory(const char *path)
+int report_make_directory(const char *path)
 {
 	CLEANUP_FREE char *copy = strdup(path);
 
@@ -371,9 +370,9 @@ static int set_up(struct report *r, const char *directory, const char *task)
 		r->detailed = NULL;
 	if (!r->summary || !r->detailed)
 		return -ENOMEM;
-	n = make_directory(r->summary);
+	n = report_make_directory(r->summary);
 	if (n == 0 && r->options.output == REPORT_STANDARD)
-		n = make_directory(r->detailed);
+		n = report_make_directory(r->detailed);
 	return n;
 }
 

@@ -35,6 +35,7 @@
 #include "sync/side.h"
 #include "sync/tempname.h"
 #include "sync/transfer.h"
+#include "sync/treesum.h"
 #include "volume/volume.h"
 
 struct engine {
@@ -63,7 +64,8 @@ struct engine {
 	/* Both trees are compared, nothing is changed: set while no scanner or
 	 * lane has work. */
 	_Atomic bool comparing;
-	bool verify_only;    /* from the start */
+	bool verify_only;          /* from the start */
+	struct treesum sum[SIDES]; /* of what was compared then */
 	struct prune *prune; /* NULL: what only the destination has is kept */
 
 	/* What is visited, and who may begin something. */

@@ -134,6 +134,26 @@ bool verify_record(struct engine *e, struct manifest_reader *reader,
 	return true;
 }
 
+void verify_sum(struct engine *e, const struct dirnode *d, const char *name,
+		const struct attr attr[SIDES],
+		const struct digest content[SIDES])
+{
+	CLEANUP_FREE char *path = NULL;
+
+	if (!e->verify_only)
+		return;
+	path = dirnode_path(d, name);
+	if (!path) {
+		engine_stop(e, -ENOMEM, SIDES);
+		return;
+	}
+	for (int side = 0; side < SIDES; side++)
+		if (attr[side].type != ENTRY_NONE)
+			treesum_add(&e->sum[side], path, &attr[side],
+				    metadata_preserve(e, attr[side].type),
+				    content ? &content[side] : NULL);
+}
+
 void verify_end(struct lane *l, struct item *i)
 {
 	struct engine *e = l->engine;
@@ -284,6 +304,11 @@ static bool judge(struct batch *b, struct item *i,
 	i->has_digest = report_wants(e->report, REPORT_VERIFIED, false);
 	if (i->has_digest)
 		i->digest = digest_of(here->ret_data, here->ret_len);
+	if (e->verify_only)
+		verify_sum(e, i->dir, i->name, i->attr,
+			   (struct digest[]){
+			       digest_of(here->ret_data, here->ret_len),
+			       digest_of(there->ret_data, there->ret_len)});
 	verify_end(l, i);
 	return false;
 }
@@ -367,6 +392,11 @@ static void judge_target(struct lane *l, struct item *i,
 	}
 	if (strcmp(here->ret_target, there->ret_target) != 0)
 		i->differs |= DIFFERS_TARGET;
+	verify_sum(
+	    e, i->dir, i->name, i->attr,
+	    (struct digest[]){
+		digest_of(here->ret_target, strlen(here->ret_target)),
+		digest_of(there->ret_target, strlen(there->ret_target))});
 	verify_end(l, i);
 }
 
@@ -385,8 +415,10 @@ void verify_special(struct lane *l, struct work *w)
 	while ((i = work_take(w))) {
 		if (i->attr[SOURCE].type == ENTRY_SYMLINK)
 			items[links++] = i;
-		else
+		else {
+			verify_sum(l->engine, i->dir, i->name, i->attr, NULL);
 			verify_end(l, i);
+		}
 	}
 	for (int side = 0; side < SIDES; side++) {
 		for (size_t k = 0; k < links; k++)

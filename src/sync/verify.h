@@ -24,7 +24,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct attr;
+#include "base/digest.h"
+#include "nfs/attr.h"
+#include "sync/side.h"
+
 struct dirnode;
 struct engine;
 struct item;
@@ -64,6 +67,12 @@ void verify_large(struct lane *l, struct item *i); /* verify_large.c */
  * when there is something to be compared anew, else the item has ended.
  */
 bool verify_again(struct lane *l, struct item *i);
+
+/* Adds the entry to the digest of both trees, as far as each has it, when they
+ * are compared for their own sake. `content` is that of each side. */
+void verify_sum(struct engine *e, const struct dirnode *d, const char *name,
+		const struct attr attr[SIDES],
+		const struct digest content[SIDES]);
 
 /* Ends the item; it differs in `i->differs`, or not at all. */
 void verify_end(struct lane *l, struct item *i);

@@ -133,24 +133,41 @@ static int compare(struct pair *p)
 	return 0;
 }
 
+/* Where the contents differ that of neither is known: they are summed up as
+ * two. */
+static void sum_up(struct engine *e, const struct item *i)
+{
+	struct digest content[SIDES] = {i->digest, i->digest};
+
+	if (i->differs & DIFFERS_CONTENT)
+		content[DESTINATION].bytes[0] ^= 1;
+	verify_sum(e, i->dir, i->name, i->attr, content);
+}
+
 void verify_large(struct lane *l, struct item *i)
 {
 	struct pair p = {.lane = l, .item = i};
 	int r;
 
-	/* The report has it; without the memory it goes without. */
-	if (report_wants(l->engine->report, REPORT_VERIFIED, false))
+	/* The report, and the digest of the tree, have it. */
+	if (l->engine->verify_only ||
+	    report_wants(l->engine->report, REPORT_VERIFIED, false)) {
 		p.digest = digest_stream_new();
+		if (!p.digest)
+			engine_stop(l->engine, -ENOMEM, SIDES);
+	}
 	while ((r = compare(&p)) == -EBUSY || r == -ENOENT || r == -ESTALE)
 		if (!verify_again(l, i)) {
 			digest_stream_free(p.digest);
 			return;
 		}
 	digest_stream_free(p.digest);
-	if (r == 0)
+	if (r == 0) {
+		sum_up(l->engine, i);
 		verify_end(l, i);
-	else
+	} else {
 		complete_failed(l->engine, i, r,
 				p.side == SOURCE ? PHASE_READ : PHASE_VERIFY,
 				p.side, &l->released);
+	}
 }

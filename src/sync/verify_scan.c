@@ -56,6 +56,17 @@ static void count_equal(struct engine *e, const struct dirnode *dir,
 					  .destination = destination});
 }
 
+/* Of what is not read. */
+static void sum_both(struct scanner *s, const struct volume_entry *entry,
+		     const struct subdirectory *there)
+{
+	struct attr attr[SIDES] = {[SOURCE] = entry->attr};
+
+	if (there->exists)
+		attr[DESTINATION] = there->attr;
+	verify_sum(s->engine, s->dir, entry->name, attr, NULL);
+}
+
 /* A directory is compared by its attributes, then entered. */
 static int compare_directory(struct scanner *s, struct volume_entry *entry,
 			     struct subdirectory *there, uint32_t kinds)
@@ -67,6 +78,7 @@ static int compare_directory(struct scanner *s, struct volume_entry *entry,
 	if (!kinds)
 		count_equal(s->engine, s->dir, entry->name, &entry->attr,
 			    &there->attr);
+	sum_both(s, entry, there);
 	there->entry = entry;
 	if (there->exists && there->attr.type != ENTRY_DIRECTORY) {
 		free(steal(there->handle));
@@ -93,6 +105,7 @@ int verify_entry(struct scanner *s, struct volume_entry *entry,
 	if (entry->attr.type == ENTRY_DIRECTORY)
 		return compare_directory(s, entry, there, kinds);
 	if (kinds & FINAL) {
+		sum_both(s, entry, there);
 		record(s, entry->name, &entry->attr, kinds);
 		return 0;
 	}
@@ -198,8 +211,12 @@ static int extra(struct scanner *s, const char *name, const struct attr *attr,
 		return 0;
 	if (attr->type == ENTRY_DIRECTORY && handle)
 		r = name_below(s, name, handle);
-	if (r == 0)
+	if (r == 0) {
+		struct attr both[SIDES] = {[DESTINATION] = *attr};
+
+		verify_sum(s->engine, s->dir, name, both, NULL);
 		record(s, name, attr, DIFFERS_EXTRA);
+	}
 	return r < 0 ? r : 0;
 }
 
@@ -254,6 +271,11 @@ void verify_root(struct engine *e)
 		now[side] = item.ret_attr;
 	}
 	kinds = compare_attr(e, &now[SOURCE], &now[DESTINATION]);
+	if (e->verify_only)
+		for (int side = 0; side < SIDES; side++)
+			treesum_add(&e->sum[side], "", &now[side],
+				    metadata_preserve(e, ENTRY_DIRECTORY),
+				    NULL);
 	if (!kinds)
 		count_equal(e, NULL, NULL, &now[SOURCE], &now[DESTINATION]);
 	else if (!e->verify_only &&

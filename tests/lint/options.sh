@@ -27,7 +27,7 @@ compare()
 
 helped()
 {
-	for arguments in --help 'sync --help' 'verify --help' \
+	for arguments in --help 'sync --help' 'verify --help' 'cutover --help' \
 		'check --help' 'estimate --help' 'status --help' \
 		'history --help' 'set --help'; do
 		# shellcheck disable=SC2086 # two words
