@@ -393,6 +393,8 @@ sizes=(0 1 4095 4096 4097 131072 524288 524289 1048575 1048576 1048577
 		open) env --default-signal=INT cat "$mountpoint/file" >/dev/null & ;;
 		esac
 		pid=$!
+		# The shell before it lets SIGINT pass.
+		wait_for 10 grep -qx 'cat\|dd' "/proc/$pid/comm"
 		# It waits for an answer: asleep in the kernel's FUSE.
 		wait_for 10 grep -q 'fuse\|folio\|wait' "/proc/$pid/wchan"
 		kill -INT "$pid"

@@ -8,7 +8,8 @@
 #     mountpoint               where
 #     view_pid                 who
 #     view_errors              what it says on standard error
-#   view_end                 unmounts, and sees that all is well
+#   view_end [SECONDS]       unmounts, and sees that all is well; so long it
+#                            may be busy
 #
 # teardown calls views_end, for what a test that failed has left.
 
@@ -108,9 +109,12 @@ view_ends() {
 	no_suspicious_words "$view_errors" "$state/log"
 }
 
-# view_end: unmounted as users do it.
+view_unmounts() { umount "$mountpoint" || fusermount3 -u "$mountpoint"; }
+
+# view_end [SECONDS]: unmounted as users do it, who try again for so long when
+# somebody reads in it.
 view_end() {
-	umount "$mountpoint" || fusermount3 -u "$mountpoint" || return
+	wait_for "${1:-0}" view_unmounts || return
 	view_ends 0
 }
 
