@@ -37,6 +37,7 @@ struct scene {
 	struct world_run run;
 	pthread_t thread;
 	bool started;         /* and not joined yet */
+	pthread_mutex_t keep; /* the engine stays while it is held */
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t changed;
 	bool reached;          /* the hook has done what it was for */
@@ -59,11 +60,28 @@ static int setup(void **state)
 	if (!s)
 		return -1;
 	world_init(&s->world);
+	pthread_mutex_init(&s->keep, NULL);
+	s->run.keep = &s->keep;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
 	s->run.user = s;
 	*state = s;
 	return 0;
+}
+
+static void cancel(struct scene *s)
+{
+	pthread_mutex_lock(&s->keep);
+	if (s->run.engine)
+		engine_cancel(s->run.engine);
+	pthread_mutex_unlock(&s->keep);
+}
+
+static void go_on(struct scene *s)
+{
+	pthread_mutex_lock(&s->keep);
+	engine_pause(s->run.engine, false);
+	pthread_mutex_unlock(&s->keep);
 }
 
 /* A test that failed leaves its engine running, perhaps paused. */
@@ -72,12 +90,13 @@ static int teardown(void **state)
 	struct scene *s = *state;
 
 	if (s->started) {
-		engine_cancel(s->run.engine);
+		cancel(s);
 		pthread_join(s->thread, NULL);
 	}
 	world_done(&s->world);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->keep);
 	free(s);
 	return 0;
 }
@@ -245,7 +264,7 @@ static void test_pause(void **state)
 	assert_holds(s);
 	assert_true(engine_get_elapsed_ns(s->run.engine) >=
 		    elapsed_ns + LOOK_NS);
-	engine_pause(s->run.engine, false);
+	go_on(s);
 	await_end(s, ENGINE_SUCCESS);
 	assert_int_equal(s->run.counter[COUNT_TRANSFERRED], FILES);
 	assert_same(s);
@@ -256,7 +275,7 @@ static void test_cancel_while_paused(void **state)
 	struct scene *s = *state;
 
 	pause_at_write(s);
-	engine_cancel(s->run.engine);
+	cancel(s);
 	await_end(s, ENGINE_CANCELLED);
 	assert_int_equal(s->run.counter[COUNT_TRANSFERRED], 6);
 	world_run_well(&s->world);
@@ -277,7 +296,7 @@ static void test_pause_before_run(void **state)
 	await_reached(s);
 	assert_holds(s);
 	assert_int_equal(count(s, COUNT_LISTED), 0);
-	engine_pause(s->run.engine, false);
+	go_on(s);
 	await_end(s, ENGINE_SUCCESS);
 	assert_same(s);
 }
@@ -343,7 +362,7 @@ static void test_pause_large(void **state)
 	engine_each_transfer(s->run.engine, note_transfer, s);
 	assert_string_equal(s->path, "large");
 	assert_int_equal(s->seen[0], safe);
-	engine_pause(s->run.engine, false);
+	go_on(s);
 	await_end(s, ENGINE_SUCCESS);
 	assert_same(s);
 }
@@ -362,7 +381,7 @@ static void test_cancel_large_while_paused(void **state)
 						     .user = s};
 	start(s);
 	await_reached(s);
-	engine_cancel(s->run.engine);
+	cancel(s);
 	await_end(s, ENGINE_CANCELLED);
 	s->run = world_run_well(&s->world);
 	assert_true(s->run.counter[COUNT_RESUMED_BYTES] > 0);

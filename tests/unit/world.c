@@ -154,7 +154,11 @@ void world_run(struct world *w, struct world_run *run)
 		run->begin(run);
 	run->status = engine_run(run->engine);
 	note_end(run, setup.manifest, setup.volume);
+	if (run->keep)
+		pthread_mutex_lock(run->keep);
 	run->engine = engine_free(run->engine);
+	if (run->keep)
+		pthread_mutex_unlock(run->keep);
 	filelist_free(setup.filelist);
 	for (int side = 0; side < SIDES; side++)
 		volume_free(setup.volume[side]);

@@ -8,6 +8,8 @@
 #ifndef UNIT_WORLD_H
 #define UNIT_WORLD_H
 
+#include <pthread.h>
+
 #include "fault_volume.h"
 #include "sync/counters.h"
 #include "sync/engine.h"
@@ -33,8 +35,11 @@ struct world_run {
 	    struct world_run *run); /* with `engine`, before it runs */
 	void *user;                 /* the test's own */
 
-	/* While it runs; for FAULT_CALL. */
+	/* While it runs; for FAULT_CALL, and for other threads that hold
+	 * `keep`: the engine is freed under it, if it is set, for what they
+	 * tell it may end the run before their call has returned. */
 	struct engine *engine;
+	pthread_mutex_t *keep;
 
 	/* What came of it. */
 	enum engine_status status;
