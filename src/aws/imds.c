@@ -2,7 +2,8 @@
 /*
  * Each visit begins with a new token: visits are hours apart, or there is one
  * only. The waiting times are those of the mount helper for EFS: half a second
- * for a token, three times with as much in between, a second for the rest.
+ * for a token, three times with as much in between, a second for the rest,
+ * which is asked again as often: a busy machine is slow, too.
  * Version 2 answers a token request in no time or, seen through one hop too
  * many (a container), never.
  */
@@ -25,10 +26,10 @@
 #define ADDRESS   "http://169.254.169.254"
 #define ADDRESS_6 "http://[fd00:ec2::254]"
 
-#define TOKEN_MS    500
-#define TOKEN_TRIES 3
-#define PAUSE_MS    500
-#define ANSWER_MS   1000
+#define TOKEN_MS  500
+#define TRIES     3
+#define PAUSE_MS  500
+#define ANSWER_MS 1000
 
 #define ROLES "/latest/meta-data/iam/security-credentials/"
 
@@ -103,7 +104,7 @@ static int get_token(struct imds *m)
 			 "AWS_EC2_METADATA_DISABLED");
 		return -ENOENT;
 	}
-	for (int i = 0; i < TOKEN_TRIES; i++) {
+	for (int i = 0; i < TRIES; i++) {
 		CLEANUP_ANSWER struct http_answer answer = {0};
 
 		if (i > 0)
@@ -127,8 +128,10 @@ static int get(struct imds *m, const char *path, struct http_answer *answer)
 {
 	const struct sigv4_pair token = {"X-aws-ec2-metadata-token",
 					 secret_text(&m->token)};
-	int r = ask(m, "GET", path, &token, ANSWER_MS, answer);
+	int r = -ETIMEDOUT;
 
+	for (int i = 0; r == -ETIMEDOUT && i < TRIES; i++)
+		r = ask(m, "GET", path, &token, ANSWER_MS, answer);
 	if (r < 0)
 		return r;
 	if (answer->status == 404) {
