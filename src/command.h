@@ -31,6 +31,7 @@ enum exit_status command_check(const struct options *o);
 enum exit_status command_estimate(const struct options *o);
 enum exit_status command_status(const struct options *o);
 enum exit_status command_history(const struct options *o);
+enum exit_status command_report(const struct options *o);
 enum exit_status command_set(const struct options *o);
 
 #endif

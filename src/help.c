@@ -15,6 +15,7 @@ static const char program_help[] =
     "DESTINATION]\n"
     "       efsbridge history [options] [TASK | MOUNTPOINT | SOURCE "
     "DESTINATION]\n"
+    "       efsbridge report [options] TASK [EXECUTION]\n"
     "       efsbridge set [options] [TASK | MOUNTPOINT | SOURCE DESTINATION]\n"
     "                     OPTION=VALUE...\n"
     "       efsbridge --help | --version\n"
@@ -32,6 +33,9 @@ static const char program_help[] =
     "--help\n"
     "  status          how a task stands: see efsbridge status --help\n"
     "  history         the runs of a task: see efsbridge history --help\n"
+    "  report          what they came to, and what failed: see efsbridge "
+    "report\n"
+    "                  --help\n"
     "  set             changes limits of a run: see efsbridge set --help\n"
     "\n"
     "TASK is the name of a task in the configuration, efsbridge.conf(5).\n"
@@ -293,6 +297,26 @@ static const char history_help[] =
     "Exit status: 0 listed; 2 usage, or no such task. The manual is\n"
     "efsbridge(1).\n";
 
+static const char report_help[] =
+    "Usage: efsbridge report [options] TASK | MOUNTPOINT | SOURCE DESTINATION\n"
+    "                        [EXECUTION]\n"
+    "\n"
+    "What the runs of a task came to, and which entries are failed; of all "
+    "runs, or\n"
+    "of the one with the number EXECUTION.\n"
+    "\n"
+    "  --csv           a table of the runs, or of the failures of one\n"
+    "  --json          an object: Executions, Failed\n"
+    "  --html          a page with plots, to be shown or sent to others\n"
+    "  --config=FILE   the configuration that names the task\n"
+    "  --state=DIR     directory of the task's manifest\n"
+    "  --task=NAME     name of the task\n"
+    "  --help          this text\n"
+    "  --version       the program's version\n"
+    "\n"
+    "Exit status: 0 told; 2 usage, or no such task or run. The manual is\n"
+    "efsbridge(1).\n";
+
 static const char set_help[] =
     "Usage: efsbridge set [options] [TASK | MOUNTPOINT | SOURCE DESTINATION]\n"
     "                     OPTION=VALUE...\n"
@@ -329,6 +353,8 @@ static const char *text_of(enum command command)
 		return status_help;
 	case COMMAND_HISTORY:
 		return history_help;
+	case COMMAND_REPORT:
+		return report_help;
 	case COMMAND_SET:
 		return set_help;
 	default:

@@ -85,6 +85,8 @@ static enum exit_status run_command(const struct options *o)
 		return command_status(o);
 	case COMMAND_HISTORY:
 		return command_history(o);
+	case COMMAND_REPORT:
+		return command_report(o);
 	case COMMAND_SET:
 		return command_set(o);
 	default:

@@ -29,6 +29,8 @@ enum {
 	OPT_MAX_WAIT,
 	OPT_QUIET,
 	OPT_JSON,
+	OPT_CSV,
+	OPT_HTML,
 	OPT_WATCH,
 	OPT_NO_CONNECT,
 	OPT_SAMPLE,
@@ -150,6 +152,18 @@ static const struct option history_options[] = {
     {0},
 };
 
+static const struct option report_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"task", required_argument, NULL, OPT_TASK},
+    {"csv", no_argument, NULL, OPT_CSV},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"html", no_argument, NULL, OPT_HTML},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
 static const struct option set_options[] = {
     {"config", required_argument, NULL, OPT_CONFIG},
     {"state", required_argument, NULL, OPT_STATE},
@@ -243,6 +257,12 @@ static int take_option(int opt, struct options *o)
 		break;
 	case OPT_JSON:
 		o->json = true;
+		break;
+	case OPT_CSV:
+		o->csv = true;
+		break;
+	case OPT_HTML:
+		o->html = true;
 		break;
 	case OPT_SAMPLE:
 		o->sample_ns = SAMPLE_NS;
@@ -421,6 +441,31 @@ static void split_changes(struct options *o)
 	o->change = o->operand + o->operand_count;
 }
 
+/* The number of a run behind the task. A number alone is a task's name, unless
+ * --state or --task `told` which it is. */
+static void split_execution(struct options *o, bool told)
+{
+	const char *last =
+	    o->operand_count > 0 ? o->operand[o->operand_count - 1] : "";
+
+	if (!*last || last[strspn(last, "0123456789")] ||
+	    (o->operand_count == 1 && !told))
+		return;
+	o->execution = strtoull(last, NULL, 10);
+	/* None has this number. */
+	if (o->execution == 0)
+		o->execution = UINT64_MAX;
+	o->operand_count--;
+}
+
+static int take_reported(struct options *o)
+{
+	if (o->csv + o->json + o->html <= 1)
+		return take_target(o);
+	log_error("--csv, --json and --html are different forms: choose one");
+	return -EINVAL;
+}
+
 static int take_changes(struct options *o)
 {
 	if (o->change_count > 0)
@@ -499,6 +544,8 @@ static const struct command_word {
      take_target},
     {"history", COMMAND_HISTORY, "hV", history_options, false, 1, true,
      take_target},
+    {"report", COMMAND_REPORT, "hV", report_options, false, 1, true,
+     take_reported},
     {"set", COMMAND_SET, "hV", set_options, false, 1, true, take_changes},
 };
 
@@ -544,6 +591,7 @@ static struct option *list_options(const struct command_word *w)
 static int look_ahead(const struct command_word *w, const struct option *all,
 		      int argc, char **argv, struct options *o)
 {
+	bool told = false;
 	int opt;
 
 	optind = 0;
@@ -557,6 +605,8 @@ static int look_ahead(const struct command_word *w, const struct option *all,
 			o->version = true;
 		else if (opt == OPT_CONFIG)
 			o->config_path = optarg;
+		else if (opt == OPT_STATE || opt == OPT_TASK)
+			told = true;
 		else if (opt == OPT_NO_SYNC)
 			o->no_sync = true;
 		else if (opt == OPT_ONCE)
@@ -568,6 +618,8 @@ static int look_ahead(const struct command_word *w, const struct option *all,
 	o->operand_count = (unsigned)(argc - optind);
 	if (w->command == COMMAND_SET)
 		split_changes(o);
+	else if (w->command == COMMAND_REPORT)
+		split_execution(o, told);
 	return 0;
 }
 

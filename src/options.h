@@ -24,6 +24,7 @@ enum command {
 	COMMAND_ESTIMATE,
 	COMMAND_STATUS,
 	COMMAND_HISTORY,
+	COMMAND_REPORT,
 	COMMAND_SET,
 };
 
@@ -52,6 +53,9 @@ struct options {
 	int64_t max_wait_ns; /* for another process; 0: for ever */
 	bool quiet;
 	bool json;
+	bool csv;
+	bool html;
+	uint64_t execution; /* of report: its number; 0: all */
 	bool watch;
 	bool no_connect;
 	int64_t sample_ns; /* how long a sample is copied; 0: none */

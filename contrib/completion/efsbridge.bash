@@ -111,6 +111,7 @@ _efsbridge()
 			;;
 		status) options+=' --json --state --task --watch' ;;
 		history) options+=' --json --state --task' ;;
+		report) options+=' --csv --html --json --state --task' ;;
 		set) options+=' --state --task' ;;
 		*)
 			options+=' --bwlimit --debug --deleted --exclude --exclude-from
@@ -127,7 +128,7 @@ _efsbridge()
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	elif ((COMP_CWORD == 1)); then
 		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -W 'sync verify cutover check estimate status history set' -- "$cur"
+		mapfile -t COMPREPLY < <(compgen -W 'sync verify cutover check estimate status history report set' -- "$cur"
 			compgen -d -- "$cur")
 	else
 		# A source or a destination may be a local directory, too.

@@ -326,6 +326,149 @@ summary' ]
 	expect FilesTransferred=1
 }
 
+# --- efsbridge report -------------------------------------------------------
+
+# told_pair: two runs of a pair, the second one with failures and odd names.
+told_pair() {
+	fresh_pair dir
+	echo one >"$source_dir/one"
+	run_sync 0
+	bad=$'=bad\n<b>"&\t\xff'
+	for name in "$bad" full; do
+		echo 'no room' >"$source_dir/$name"
+		mkdir -p "$destination_dir/$name/of"
+	done
+	head -c 3000000 /dev/urandom >"$source_dir/two"
+	run_sync 1
+}
+
+told() { "$EFSBRIDGE" report --state "$state" "$@"; }
+
+@test "efsbridge report tells of the runs, and what is failed" {
+	told_pair
+	run -0 told
+	[ "$(grep -c '^run ' <<<"$output")" = 2 ]
+	[[ ${lines[0]} == 'run 2: '*', ERROR' ]]
+	[[ ${lines[1]} == '  2.9 MiB in 1 files copied, 1 verified, 1 unchanged, 0 removed, 0 differ, 2 failed' ]]
+	[[ ${lines[2]} == 'run 1: '*', SUCCESS' ]]
+	[[ $output == *'  /full: '* ]]
+	[[ $output == *'  /=bad\n<b>"&\t\377: '* ]]
+	# Of one run.
+	run -0 told 1
+	[ "$(grep -c '^run ' <<<"$output")" = 1 ]
+	[[ $output != *failed:* ]]
+	run -0 told 2
+	[[ $output == *'/full: '* ]]
+	run -2 told 3
+	[[ $output == *'there is no run 3'* ]]
+	run -2 told 0
+	run -0 "$EFSBRIDGE" report --state "$state" "$source" "$destination" 2
+	run -2 told --csv --json
+	[[ $output == *'choose one'* ]]
+	# What a later run mends is not failed any more.
+	rm -r "$destination_dir/full" "${destination_dir:?}/$bad"
+	run_sync 0
+	run -0 told
+	[[ $output != *failed:* ]]
+	run -0 told 2
+	[[ $output != *failed:* ]]
+}
+
+@test "its JSON is that of history; its CSV is what others read" {
+	told_pair
+	told --json >"$BATS_TEST_TMPDIR/json"
+	jq -e --slurpfile h <("$EFSBRIDGE" history --json --state "$state") \
+		'.Executions == $h[0]' "$BATS_TEST_TMPDIR/json"
+	jq -e '.Failed | map(.Path) | sort ==
+		["/=bad\\n<b>\"&\\t\\377", "/full"]' "$BATS_TEST_TMPDIR/json"
+	jq -e 'all(.Failed[]; .FailureCode == "ENOTEMPTY" and
+		.Type == "file" and .Execution == 2)' "$BATS_TEST_TMPDIR/json"
+	told --csv >"$BATS_TEST_TMPDIR/runs.csv"
+	told --csv 2 >"$BATS_TEST_TMPDIR/failed.csv"
+	python3 - "$BATS_TEST_TMPDIR" <<-'PYTHON'
+		import csv, json, sys
+		d = sys.argv[1]
+		have = list(csv.DictReader(open(d + "/runs.csv", newline="")))
+		want = json.load(open(d + "/json"))["Executions"]
+		assert len(have) == len(want) == 2
+		for h, w in zip(have, want):
+		    assert len(h) > 30
+		    for key, value in h.items():
+		        assert str(w[key]) == value, (key, value, w[key])
+		rows = list(csv.DictReader(open(d + "/failed.csv", newline="")))
+		assert sorted(r["Path"] for r in rows) == [
+		    '/=bad\\n<b>"&\\t\\377', "/full"], rows
+		assert all(r["Code"] == "ENOTEMPTY" and r["Reason"] for r in rows)
+	PYTHON
+}
+
+need_browser() {
+	command -v chromium chromium-browser >/dev/null && return
+	[ "${EFSBRIDGE_REQUIRE_ALL:-0}" = 1 ] || skip 'chromium is not installed'
+	echo "chromium is missing and EFSBRIDGE_REQUIRE_ALL=1" >&2
+	return 1
+}
+
+# browse OPTION... FILE: headless, with a profile of its own.
+browse() {
+	local program
+	program=$(command -v chromium || command -v chromium-browser)
+	timeout 120 "$program" --headless --no-sandbox --disable-gpu \
+		--disable-quic --no-first-run --disable-background-networking \
+		--disable-component-update --disable-sync \
+		--disable-dev-shm-usage --user-data-dir="$BATS_TEST_TMPDIR/profile" \
+		"${@:1:$#-1}" "file://${*: -1}" 2>"$BATS_TEST_TMPDIR/browser"
+}
+
+@test "its page in a browser shows the runs, plots and failures" {
+	need_browser
+	local page=$BATS_TEST_TMPDIR/page.html dom=$BATS_TEST_TMPDIR/dom
+	told_pair
+	told --html >"$page"
+	# It loads nothing and runs nothing.
+	run ! grep -iE '<script|src=|url\(|@import|http://|https://' "$page"
+	browse --window-size=1200,1400 --screenshot="$BATS_TEST_TMPDIR/shot.png" \
+		"$page"
+	[ "$(head -c 8 "$BATS_TEST_TMPDIR/shot.png" | od -An -tx1 |
+		tr -d ' \n')" = 89504e470d0a1a0a ]
+	# A page with nothing on it takes less.
+	[ "$(stat -c %s "$BATS_TEST_TMPDIR/shot.png")" -gt 40000 ]
+	browse --dump-dom "$page" >"$dom"
+	python3 - "$dom" <<-'PYTHON'
+		import html.parser, re, sys
+
+		class Page(html.parser.HTMLParser):
+		    def __init__(self):
+		        super().__init__()
+		        self.id, self.texts, self.bars = None, {}, []
+		    def handle_starttag(self, tag, attrs):
+		        attrs = dict(attrs)
+		        self.id = attrs.get("id", self.id)
+		        if tag == "rect":
+		            self.bars.append((self.id, float(attrs["height"]),
+		                              float(attrs["x"])))
+		        assert tag != "b" or attrs.get("id"), "a name became a tag"
+		    def handle_data(self, data):
+		        self.texts.setdefault(self.id, []).append(data.strip())
+
+		page = Page()
+		page.feed(open(sys.argv[1], encoding="utf-8").read())
+		def text(name):
+		    return " ".join(t for t in page.texts[name] if t)
+		assert text("status").startswith("ERROR"), text("status")
+		assert text("runs").startswith("2 "), text("runs")
+		assert text("failed").startswith("2 "), text("failed")
+		failures = text("failures")
+		assert '/=bad\\n<b>"&\\t\\377' in failures, failures
+		assert "/full" in failures
+		for plot in ("plot-bytes", "plot-files"):
+		    bars = [b for b in page.bars if b[0] == plot]
+		    assert len(bars) == 2 and bars[0][2] < bars[1][2], bars
+		by_bytes = [b[1] for b in page.bars if b[0] == "plot-bytes"]
+		assert by_bytes[0] < by_bytes[1] <= 172, by_bytes
+	PYTHON
+}
+
 # --- S3 ---------------------------------------------------------------------
 
 # s3_pair: a pair, a server with a bucket, and the gate before it.

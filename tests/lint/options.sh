@@ -29,7 +29,7 @@ helped()
 {
 	for arguments in --help 'sync --help' 'verify --help' 'cutover --help' \
 		'check --help' 'estimate --help' 'status --help' \
-		'history --help' 'set --help'; do
+		'history --help' 'report --help' 'set --help'; do
 		# shellcheck disable=SC2086 # two words
 		"$EFSBRIDGE" $arguments >"$tmp/out" || {
 			echo "efsbridge $arguments ended with $?"
