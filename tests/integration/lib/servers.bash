@@ -293,8 +293,24 @@ server_start() {
 	return 1
 }
 
-# server_signal NAME SIGNAL: STOP and CONT make and mend a stalled side.
-server_signal() { kill "-$2" "$(server_pid "$1")"; }
+# stands_still PID: all its threads are stopped.
+stands_still() {
+	local task stat
+	for task in "/proc/$1/task/"*; do
+		stat=$(cat "$task/stat" 2>/dev/null) || return 1
+		stat=${stat##*) }
+		[ "${stat%% *}" = T ] || return 1
+	done
+}
+
+# server_signal NAME SIGNAL: STOP and CONT make and mend a stalled side. A
+# signal is on its way for a while, in which a server still answers.
+server_signal() {
+	local pid
+	pid=$(server_pid "$1")
+	kill "-$2" "$pid"
+	[ "$2" != STOP ] || wait_for "$SERVERS_DEADLINE_S" stands_still "$pid"
+}
 
 # server_kill NAME: at once and without a farewell, as a crashed server.
 # `wait` reaps nothing here that another bats process started: poll instead.
