@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "cutover.h"
 #include "handoff.h"
+#include "metrics_file.h"
 #include "options.h"
 #include "progress.h"
 #include "standing.h"
@@ -62,6 +63,7 @@ struct session {
 	struct cutover cutover;           /* with COMMAND_CUTOVER */
 	struct meter meter;               /* the main thread's */
 	struct progress *progress;
+	struct metrics_file metrics;
 
 	/* The worker's, when a daemon has the task mounted. */
 	struct mountfile mount;
@@ -511,6 +513,18 @@ static void look_into_mailbox(struct session *s)
 		obey(s, e, line);
 }
 
+/* Of a run that another process does that one tells. */
+static void tell_metrics(struct session *s, struct snapshot *now, bool last)
+{
+	struct engine *e = atomic_load(&s->engine);
+
+	if (!e)
+		return;
+	now->execution = engine_get_execution(e);
+	now->ended_execution = now->ended ? now->execution : 0;
+	metrics_file_update(&s->metrics, task_get_name(s->task), now, last);
+}
+
 static void watch(struct session *s)
 {
 	struct timespec tick = clock_split_ns(TICK_NS);
@@ -526,11 +540,13 @@ static void watch(struct session *s)
 	while (!atomic_load(&s->ended)) {
 		int sig = sigtimedwait(&set, NULL, &tick);
 
-		if (sig == SIGINT || sig == SIGTERM)
+		if (sig == SIGINT || sig == SIGTERM) {
 			interrupt(s, &deadline_ns);
-		else if (!atomic_load(&s->ended) && look(s, &now))
+		} else if (!atomic_load(&s->ended) && look(s, &now)) {
 			sig == SIGUSR1 ? progress_print(s->progress, &now)
 				       : progress_update(s->progress, &now);
+			tell_metrics(s, &now, false);
+		}
 		look_into_mailbox(s);
 		if (clock_now_ns() >= deadline_ns)
 			cut_off(s, &deadline_ns);
@@ -549,6 +565,11 @@ static void report(struct session *s)
 	say_why(s, e);
 	look(s, &now);
 	progress_finish(s->progress, &now, s->end);
+	now.state = SNAPSHOT_IDLE;
+	now.ended = true;
+	now.ended_ns = clock_wall_ns();
+	now.status = s->end;
+	tell_metrics(s, &now, true);
 	if (s->options->command == COMMAND_CUTOVER)
 		cutover_say(&s->cutover);
 	if (!s->options->json)
@@ -643,6 +664,11 @@ enum exit_status command_sync(const struct options *o)
 	s.live = o->sync;
 	meter_start(&s.meter);
 	if (parse_locations(&s) == 0) {
+		s.metrics = (struct metrics_file){
+		    .path = o->sync.metrics_file,
+		    .location = {s.location[SOURCE]->text,
+				 s.location[DESTINATION]->text},
+		};
 		if (pthread_create(&worker, NULL, worker_main, &s) == 0) {
 			watch(&s);
 			pthread_join(worker, NULL);

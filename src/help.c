@@ -147,6 +147,8 @@ static const char sync_help[] =
     "  --report-deleted=WHICH\n"
     "  --report-to=WHERE\n"
     "                  a directory, or s3://bucket/prefix\n"
+    "  --metrics-file=FILE\n"
+    "                  every 5 s, for node_exporter's textfile collector\n"
     "  --state=DIR     directory of the task's manifest\n"
     "  --task=NAME     name of the task, default: made from the locations\n"
     "  --no-queue      fail when another process runs the task, do not wait\n"

@@ -80,7 +80,7 @@ _efsbridge()
 		sync)
 			options+=' --bwlimit --deleted --dry-run --exclude --exclude-from
 				--files-from --from0 --include --include-from --iops-limit --jobs --json
-				--max-delete --max-duration --max-errors --max-wait
+				--max-delete --max-duration --max-errors --max-wait --metrics-file
 				--no-atime --no-mode --no-owner --no-queue --no-times --overwrite
 				--quiet --report
 				--report-deleted --report-level --report-skipped --report-to

@@ -82,6 +82,7 @@ struct sync_options {
 	uint64_t error_stop; /* as many failed entries end it; 0: none do */
 	int64_t duration_ns; /* after so long it ends; 0: never */
 	struct report_options report;
+	char *metrics_file; /* of who runs it; NULL: none */
 };
 
 /* A second try is given to each entry that fails. */

@@ -396,6 +396,23 @@ static int take_report_to(struct sync_options *o, const char *value,
 	return 0;
 }
 
+static int take_metrics_file(struct sync_options *o, const char *value,
+			     char *error, size_t error_size)
+{
+	char *path;
+
+	(void)error;
+	(void)error_size;
+	if (!*value)
+		return -EINVAL;
+	path = whole_path(value);
+	if (!path)
+		return -ENOMEM;
+	free(o->metrics_file);
+	o->metrics_file = path;
+	return 0;
+}
+
 static int take_files_from(struct sync_options *o, const char *value,
 			   char *error, size_t error_size)
 {
@@ -454,6 +471,7 @@ static const struct setting settings[] = {
     {"report-skipped", "errors or all", .take = take_skipped},
     {"report-deleted", "errors or all", .take = take_deleted_level},
     {"report-to", "a directory, or s3://bucket/prefix", .take = take_report_to},
+    {"metrics-file", "a file", .take = take_metrics_file},
 };
 
 const struct setting *settings_get(size_t *ret_count)
@@ -533,6 +551,8 @@ void settings_done(struct sync_options *o)
 	o->files_from = NULL;
 	free(o->report.to);
 	o->report.to = NULL;
+	free(o->metrics_file);
+	o->metrics_file = NULL;
 }
 
 int settings_check(const struct sync_options *o, char *error, size_t error_size)

@@ -469,6 +469,56 @@ browse() {
 	PYTHON
 }
 
+# --- Metrics ----------------------------------------------------------------
+
+# metric NAME: of the file, for the task of this pair.
+metric() { sed -n "s/^efsbridge_$1{.*} //p" "$metrics"; }
+
+@test "a run writes its metrics for the textfile collector" {
+	metrics=$BATS_TEST_TMPDIR/run.prom
+	fresh_pair dir
+	echo one >"$source_dir/one"
+	echo full >"$source_dir/full"
+	mkdir -p "$destination_dir/full/of"
+	run_sync 1 --metrics-file="$metrics"
+	[ "$(stat -c %a "$metrics")" = 644 ]
+	[ "$(metric transferred_files_total)" = 1 ]
+	[ "$(metric failed_entries_total)" = 1 ]
+	[ "$(metric running)" = 0 ]
+	[ "$(metric last_exit_status)" = 1 ]
+	[ "$(metric written_bytes_total)" = "$(counter BytesWritten)" ]
+	[ "$(metric execution)" = 1 ]
+	grep -qF "source=\"$source\",destination=\"$destination\"" "$metrics"
+	# Nothing but the file stays behind, and a second run replaces it.
+	rm -r "$destination_dir/full"
+	run_sync 0 --metrics-file="$metrics"
+	[ "$(metric last_exit_status)" = 0 ]
+	[ "$(metric execution)" = 2 ]
+	[ "$(echo "$metrics"*)" = "$metrics" ]
+	# What the dashboard asks for is there, but for what only runs have.
+	grep -oE 'efsbridge_[a-z_]+' "$top/contrib/grafana/efsbridge.json" |
+		sort -u >"$BATS_TEST_TMPDIR/asked"
+	grep -oE '^efsbridge_[a-z_]+' "$metrics" | sort -u \
+		>"$BATS_TEST_TMPDIR/known"
+	[ "$(comm -23 "$BATS_TEST_TMPDIR/asked" "$BATS_TEST_TMPDIR/known")" = \
+		efsbridge_eta_seconds ]
+	jq -e '.panels | length == 11' "$top/contrib/grafana/efsbridge.json"
+}
+
+@test "metrics are there while the run goes on; without them it goes on, too" {
+	metrics=$BATS_TEST_TMPDIR/run.prom
+	fresh_pair dir
+	head -c 4000000 /dev/urandom >"$source_dir/file"
+	start_sync --metrics-file="$metrics" --bwlimit=1M
+	is_told() { [ -e "$metrics" ] && [ "$(metric running)" = 1 ]; }
+	during_sync 30 is_told
+	end_sync 0
+	[ "$(metric running)" = 0 ]
+	run_sync 0 --metrics-file="$BATS_TEST_TMPDIR/no/run.prom"
+	grep -q 'run.prom: the metrics are not written: No such file' \
+		"$errors_file"
+}
+
 # --- S3 ---------------------------------------------------------------------
 
 # s3_pair: a pair, a server with a bucket, and the gate before it.
