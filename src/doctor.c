@@ -27,8 +27,10 @@ const char *doctor_level_name(enum doctor_level level)
 	return names[level];
 }
 
-static void tell(struct doctor *d, struct doctor_finding *f, const char *format,
-		 va_list args)
+__attribute__((format(printf, 3, 0))) static void tell(struct doctor *d,
+						       struct doctor_finding *f,
+						       const char *format,
+						       va_list args)
 {
 	char text[TEXT_SIZE];
 
