@@ -27,6 +27,7 @@
 
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/line.h"
 #include "sync/task.h"
 
 /* A file beyond this is something else. */
@@ -155,27 +156,29 @@ static bool take_section(struct reader *r, char *inside)
 static char *read_line(struct reader *r)
 {
 	CLEANUP_FREE char *line = NULL;
-	size_t allocated = 0;
-	ssize_t len;
+	size_t room = 0, len = 0;
+	int got = line_read(r->stream, FILE_MAX - r->size, &line, &room, &len);
+	bool large = got == -EFBIG;
 
-	errno = 0;
-	len = getline(&line, &allocated, r->stream);
-	if (len < 0) {
-		if (ferror(r->stream)) {
-			r->result = errno ? -errno : -EIO;
-			snprintf(r->error, CONF_ERROR_SIZE, "%.400s: %s",
-				 r->config->path, strerror(-r->result));
-		} else if (!feof(r->stream)) {
-			out_of_memory(r);
-		}
+	if (got == 0)
+		return NULL;
+	if (got == -ENOMEM) {
+		out_of_memory(r);
 		return NULL;
 	}
+	if (got < 0 && !large) {
+		r->result = got;
+		snprintf(r->error, CONF_ERROR_SIZE, "%.400s: %s",
+			 r->config->path, strerror(-got));
+		return NULL;
+	}
+	/* With its end, which the last line may lack. */
+	r->size += len + 1;
 	r->next++;
-	r->size += (size_t)len;
-	if (r->size > FILE_MAX || strlen(line) != (size_t)len) {
+	if (large || r->size > FILE_MAX || strlen(line) != len) {
 		r->result = conf_refuse(
 		    r->config, r->next - 1, r->error,
-		    r->size > FILE_MAX
+		    large || r->size > FILE_MAX
 			? "the file is longer than a configuration can be"
 			: "there is a NUL byte: this is not a text");
 		return NULL;

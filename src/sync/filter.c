@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/line.h"
 #include "sync/pattern.h"
 
 /* Patterns in the order of some kind. */
@@ -166,28 +167,30 @@ static int add_lines(struct list *l, FILE *file, const char *path, char *error,
 {
 	CLEANUP_FREE char *line = NULL;
 	const char *problem;
-	size_t size = 0, column;
-	ssize_t len;
+	size_t room = 0, len, column, number = 1;
 	int r;
 
-	for (size_t number = 1; (len = getline(&line, &size, file)) >= 0;
+	for (; (r = line_read(file, FILTER_LINE_MAX, &line, &room, &len)) > 0;
 	     number++) {
 		/* A file may come from another system. */
-		if (len > 0 && line[len - 1] == '\n')
-			len--;
 		if (len > 0 && line[len - 1] == '\r')
 			len--;
 		if (len == 0 || *line == '#')
 			continue;
-		r = add_text(l, line, (size_t)len, &column, &problem);
+		r = add_text(l, line, len, &column, &problem);
 		if (r == -EINVAL)
 			snprintf(error, error_size, "%s:%zu:%zu: %s", path,
 				 number, column, problem);
 		if (r < 0)
 			return r;
 	}
-	/* An end without an error is one, too. */
-	return feof(file) ? 0 : errno > 0 ? -errno : -EIO;
+	if (r == -EFBIG) {
+		snprintf(error, error_size,
+			 "%s:%zu: a line of more than %d bytes", path, number,
+			 FILTER_LINE_MAX);
+		r = -EINVAL;
+	}
+	return r;
 }
 
 int filter_add_file(struct filter *f, enum filter_list which, const char *path,
@@ -200,7 +203,6 @@ int filter_add_file(struct filter *f, enum filter_list which, const char *path,
 
 	*error = '\0';
 	if (file) {
-		errno = 0;
 		r = add_lines(l, file, path, error, error_size);
 		fclose(file);
 	}

@@ -37,10 +37,15 @@ struct filter *filter_free(struct filter *f);
 int filter_add(struct filter *f, enum filter_list which, const char *patterns,
 	       char *error, size_t error_size);
 
+/* The longest line of such a file, in bytes: more than DataSync's longest
+ * filter, and not all memory where the file is none (/dev/zero). */
+#define FILTER_LINE_MAX (256 * 1024)
+
 /*
  * Adds those of a file, which holds such a text in each line; empty lines and
  * those that begin with '#' say nothing. -EINVAL with "FILE:LINE:COLUMN: .." in
- * `error`, and the errors of reading with "FILE: ..".
+ * `error` ("FILE:LINE: .." for a line that is too long), and the errors of
+ * reading with "FILE: ..".
  */
 int filter_add_file(struct filter *f, enum filter_list which, const char *path,
 		    char *error, size_t error_size);

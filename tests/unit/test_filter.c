@@ -374,6 +374,35 @@ static void test_files(void **state)
 	filter_free(f);
 }
 
+/* The longest line there may be, and one byte more; a file without any end. */
+static void test_long_lines(void **state)
+{
+	enum { ROOM = FILTER_LINE_MAX + 8 };
+	struct filter *f = make(NULL, NULL);
+	char *text = malloc(ROOM);
+	char error[200];
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'a', ROOM);
+	memcpy(text, "/x\n/", 4);
+	assert_int_equal(
+	    add_file(f, text, 3 + FILTER_LINE_MAX + 1, error, sizeof(error)),
+	    -EINVAL);
+	assert_string_equal(error, ":2: a line of more than 262144 bytes");
+	assert_true(allows(f, "/x"));
+	assert_int_equal(
+	    add_file(f, text, 3 + FILTER_LINE_MAX, error, sizeof(error)), 0);
+	assert_false(allows(f, "/x"));
+	assert_int_equal(filter_add_file(f, FILTER_EXCLUDE, "/dev/zero", error,
+					 sizeof(error)),
+			 -EINVAL);
+	assert_string_equal(error,
+			    "/dev/zero:1: a line of more than 262144 bytes");
+	free(text);
+	filter_free(f);
+}
+
 /* Many exact ones, each found, and what lies between and below. */
 static void test_many(void **state)
 {
@@ -440,10 +469,11 @@ static void test_linear(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_table),     cmocka_unit_test(test_ways),
-	    cmocka_unit_test(test_takes_all), cmocka_unit_test(test_refusals),
-	    cmocka_unit_test(test_text),      cmocka_unit_test(test_files),
-	    cmocka_unit_test(test_many),      cmocka_unit_test(test_linear),
+	    cmocka_unit_test(test_table),      cmocka_unit_test(test_ways),
+	    cmocka_unit_test(test_takes_all),  cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_text),       cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_many),       cmocka_unit_test(test_linear),
+	    cmocka_unit_test(test_long_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
