@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * target - the task that `status` and `history` are asked about, found from
- * what the user gave: a mount point, the name of a task, both locations,
- * --state or --task.
+ * target - the task that `status`, `history` and `report` are asked about,
+ * found from what the user gave: a mount point, the name of a task, both
+ * locations, --state or --task.
  *
  * Thread rule: belongs to who made it.
  */
