@@ -67,6 +67,8 @@ void jsonout_string(struct jsonout *j, const char *key, const char *value)
 	CLEANUP_FREE char *text = value ? escape_json(value) : NULL;
 
 	jsonout_key(j, key);
+	if (value && !text)
+		j->failed = true;
 	fputs(text ? text : "null", j->f);
 }
 

@@ -4,8 +4,9 @@
  * what is begun is ended is the caller's. (Names with json_ are libjansson's.)
  *
  * `key` is a constant that needs no escape, or NULL for an element of an array
- * and for the outermost value. What cannot be written (no memory) shows as
- * ferror() of the stream at last, or as null.
+ * and for the outermost value. What cannot be written shows as ferror() of the
+ * stream at last; a string for which there is no memory becomes null, and
+ * `failed` says so.
  * Thread rule: one thread at a time.
  */
 #ifndef BASE_JSONOUT_H
@@ -20,6 +21,7 @@ struct jsonout {
 	bool lines;     /* one key a line, indented, for people and grep */
 	bool more;      /* the next value is not the first one */
 	unsigned depth; /* brackets that are open */
+	bool failed;    /* a string is missing: out of memory */
 };
 
 static inline struct jsonout jsonout_to(FILE *f, bool lines)

@@ -151,22 +151,6 @@ static bool is_utf8(const char *s)
 	return true;
 }
 
-/* JSON has no way for names that are no text: they are also given escaped as
- * in .sync/errors. */
-static void put_path(struct jsonout *j, const char *path)
-{
-	CLEANUP_FREE char *whole = NULL;
-
-	if (asprintf(&whole, "/%s", path) < 0)
-		whole = NULL;
-	jsonout_string(j, "RelativePath", whole);
-	if (whole && !is_utf8(whole)) {
-		CLEANUP_FREE char *escaped = escape_name(whole);
-
-		jsonout_string(j, "EscapedPath", escaped);
-	}
-}
-
 /* "TransferStatus" and the like: the verb and a word. */
 static void put_of_verb(struct jsonout *j, enum report_kind kind,
 			const char *word, const char *value)
@@ -189,14 +173,19 @@ static void put_failure(struct jsonout *j, const struct report_entry *e)
 	jsonout_string(j, "FailureCode", code ? code : "DIFFERS");
 }
 
-static void put_entry(FILE *f, enum report_kind kind, const char *path,
-		      const struct report_entry *e)
+/* JSON has no way for names that are no text: they are also given escaped as
+ * in .sync/errors; `escaped` is NULL for all others. 0, -EIO, or -ENOMEM when
+ * something is missing. */
+static int put_entry(FILE *f, enum report_kind kind, const char *path,
+		     const char *escaped, const struct report_entry *e)
 {
 	struct jsonout j = jsonout_to(f, false);
 	char text[TIME_SIZE];
 
 	jsonout_begin_object(&j, NULL);
-	put_path(&j, path);
+	jsonout_string(&j, "RelativePath", path);
+	if (escaped)
+		jsonout_string(&j, "EscapedPath", escaped);
 	put_metadata(&j, "SrcMetadata", e->source);
 	if (kind == REPORT_VERIFIED && e->digest)
 		put_digest(&j, "SrcChecksum", e->digest);
@@ -216,6 +205,7 @@ static void put_entry(FILE *f, enum report_kind kind, const char *path,
 		jsonout_string(&j, "SkipReason", e->reason);
 	put_failure(&j, e);
 	jsonout_end_object(&j);
+	return j.failed ? -ENOMEM : ferror(f) ? -EIO : 0;
 }
 
 /* --- Parts ---------------------------------------------------------------- */
@@ -301,9 +291,16 @@ bool report_wants(const struct report *r, enum report_kind kind, bool failed)
 static int add(struct report *r, enum report_kind kind,
 	       const struct report_entry *entry, const char *path)
 {
+	CLEANUP_FREE char *whole = NULL, *escaped = NULL;
 	struct list *l = &r->list[kind];
 	int n = 0;
 
+	if (asprintf(&whole, "/%s", path) < 0) {
+		whole = NULL;
+		return -ENOMEM;
+	}
+	if (!is_utf8(whole) && !(escaped = escape_name(whole)))
+		return -ENOMEM;
 	if (l->f && l->entries == REPORT_PART_ENTRIES)
 		n = close_part(l);
 	if (n == 0 && !l->f)
@@ -312,8 +309,7 @@ static int add(struct report *r, enum report_kind kind,
 		return n;
 	if (l->entries++ > 0)
 		fputs(",\n", l->f);
-	put_entry(l->f, kind, path, entry);
-	return ferror(l->f) ? -EIO : 0;
+	return put_entry(l->f, kind, whole, escaped, entry);
 }
 
 void report_add(struct report *r, enum report_kind kind,
