@@ -357,7 +357,9 @@ int main(int argc, char **argv)
 			die("out of memory");
 		r->client = fd;
 		r->ssl = SSL_new(context);
-		if (!r->ssl || pthread_create(&thread, NULL, serve, r) != 0)
+		if (!r->ssl)
+			die("out of memory");
+		if (pthread_create(&thread, NULL, serve, r) != 0)
 			die("thread");
 		pthread_detach(thread);
 	}

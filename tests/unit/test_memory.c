@@ -142,7 +142,8 @@ FILE *__wrap_open_memstream(char **text, size_t *size)
 }
 
 /* Without success `ret` is undefined: what is freed by mistake then crashes. */
-static int format_text(char **ret, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static int
+format_text(char **ret, const char *format, va_list args)
 {
 	int n;
 
