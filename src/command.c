@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "cutover.h"
 #include "handoff.h"
+#include "logsink.h"
 #include "metrics_file.h"
 #include "options.h"
 #include "progress.h"
@@ -64,6 +65,7 @@ struct session {
 	struct meter meter;               /* the main thread's */
 	struct progress *progress;
 	struct metrics_file metrics;
+	struct logsink *_Atomic log; /* once the name of the task is known */
 
 	/* The worker's, when a daemon has the task mounted. */
 	struct mountfile mount;
@@ -405,12 +407,37 @@ static enum exit_status run_all(struct session *s)
 	return status;
 }
 
+/* Before the lock is waited for: that is worth a message, too. */
+static bool open_log(struct session *s)
+{
+	const struct task_options t = task_options(s);
+	struct logsink_setup setup = {
+	    .options = &s->options->sync,
+	    .task = s->task_name,
+	    .verbose = s->options->verbose,
+	    .quiet = s->options->quiet,
+	};
+	CLEANUP_FREE char *directory = NULL;
+	struct logsink *log;
+	char error[ERROR_SIZE];
+
+	/* That there is no such task is said when it is opened. */
+	if (task_locate(&t, s->task_name, &directory, error, sizeof(error)) < 0)
+		setup.task = NULL;
+	if (logsink_new(&setup, &log, error, sizeof(error)) < 0) {
+		log_error("--log=%s: %s", s->options->sync.log.to, error);
+		return false;
+	}
+	atomic_store(&s->log, log);
+	return true;
+}
+
 static void *worker_main(void *arg)
 {
 	struct session *s = arg;
 
 	pthread_setname_np(pthread_self(), "sync");
-	if (check_apart(s) == 0 && open_task(s))
+	if (open_log(s) && check_apart(s) == 0 && open_task(s))
 		s->status = load_list(s);
 	if (s->task && s->status == EXIT_DONE)
 		s->status = open_volumes(s);
@@ -537,6 +564,7 @@ static void watch(struct session *s)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGHUP);
 	while (!atomic_load(&s->ended)) {
 		int sig = sigtimedwait(&set, NULL, &tick);
 
@@ -547,6 +575,8 @@ static void watch(struct session *s)
 				       : progress_update(s->progress, &now);
 			tell_metrics(s, &now, false);
 		}
+		if (sig == SIGHUP)
+			logsink_reopen(atomic_load(&s->log));
 		look_into_mailbox(s);
 		if (clock_now_ns() >= deadline_ns)
 			cut_off(s, &deadline_ns);
@@ -680,5 +710,6 @@ enum exit_status command_sync(const struct options *o)
 	}
 	let_signals_end();
 	session_done(&s);
+	logsink_free(atomic_load(&s.log));
 	return s.status;
 }

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon.h"
+#include "logsink.h"
 #include "options.h"
 #include "pair.h"
 #include "sync/manifest.h"
@@ -73,6 +75,7 @@ struct mounting {
 	struct runner *runner;
 	char *mountpoint; /* canonical */
 	char *log_path;
+	struct logsink *_Atomic log; /* where --log says */
 	int64_t lock_deadline_ns;
 	int ready_fd; /* for daemon_ready(); -1 in the foreground */
 	enum exit_status status;
@@ -118,8 +121,13 @@ static void take_signals(struct mounting *m, const sigset_t *set)
 	int sig;
 
 	while (sigwait(set, &sig) == 0 && sig != SIGUSR2) {
-		enum phase phase = stop(m);
+		enum phase phase;
 
+		if (sig == SIGHUP && logsink_is_file(&m->options->sync)) {
+			logsink_reopen(atomic_load(&m->log));
+			continue;
+		}
+		phase = stop(m);
 		if (phase == PREPARING || (phase == ENDING && again))
 			_exit(EXIT_INTERRUPTED);
 		again = true;
@@ -206,7 +214,27 @@ static enum exit_status open_task(struct mounting *m)
 	return EXIT_USAGE;
 }
 
-/* The log is for .sync/log, and for a daemon the only place. */
+/* Where --log says, beside the other. */
+static enum exit_status open_sink(struct mounting *m)
+{
+	const struct logsink_setup setup = {
+	    .options = &m->options->sync,
+	    .task = task_get_name(m->task),
+	    .verbose = m->options->verbose,
+	    .quiet = m->options->quiet,
+	};
+	struct logsink *log;
+	char error[ERROR_SIZE];
+
+	if (logsink_new(&setup, &log, error, sizeof(error)) < 0) {
+		log_error("--log=%s: %s", m->options->sync.log.to, error);
+		return EXIT_USAGE;
+	}
+	atomic_store(&m->log, log);
+	return EXIT_DONE;
+}
+
+/* The log is for .sync/log, and for a daemon the only one without --log. */
 static enum exit_status open_log(struct mounting *m)
 {
 	int r;
@@ -220,7 +248,7 @@ static enum exit_status open_log(struct mounting *m)
 	if (r < 0)
 		log_warning("%s: %s: there will be no log", m->log_path,
 			    strerror(-r));
-	return EXIT_DONE;
+	return open_sink(m);
 }
 
 /* The view's own volumes wait as long as -o says. */
@@ -403,6 +431,7 @@ static void mounting_done(struct mounting *m)
 		volume_free(m->volume[side]);
 		location_free(m->location[side]);
 	}
+	logsink_free(atomic_load(&m->log));
 	log_set_file(NULL);
 	task_free(m->task);
 	free(m->mountpoint);

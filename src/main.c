@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "command.h"
 #include "help.h"
+#include "logsink.h"
 #include "options.h"
 
 /* Buffers of file data are taken and given back all the time: keep them in
@@ -30,7 +31,7 @@ static void allow_open_files(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void set_up_process(void)
+static void set_up_process(const struct options *o)
 {
 	sigset_t set;
 
@@ -44,15 +45,28 @@ static void set_up_process(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
+	if (logsink_is_file(&o->sync))
+		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static void set_up_log(const struct options *o)
 {
-	if (o->verbose)
-		log_set_level(o->verbose > 1 ? LOG_DEBUG : LOG_INFO);
-	else if (o->quiet)
-		log_set_level(LOG_ERROR);
+	static const struct sync_options nothing_said;
+	const struct sync_options *said = &nothing_said;
+
+	switch (o->command) {
+	case COMMAND_SYNC:
+	case COMMAND_VERIFY:
+	case COMMAND_CUTOVER:
+	case COMMAND_MOUNT:
+		said = &o->sync;
+		break;
+	default:
+		break;
+	}
+	logsink_set_level(&(struct logsink_setup){
+	    .options = said, .verbose = o->verbose, .quiet = o->quiet});
 }
 
 /* What was printed must have arrived, else it was not done. */
@@ -70,16 +84,16 @@ static enum exit_status run_command(const struct options *o)
 	case COMMAND_SYNC:
 	case COMMAND_VERIFY:
 	case COMMAND_CUTOVER:
-		set_up_process();
+		set_up_process(o);
 		return command_sync(o);
 	case COMMAND_MOUNT:
-		set_up_process();
+		set_up_process(o);
 		return command_mount(o);
 	case COMMAND_CHECK:
-		set_up_process();
+		set_up_process(o);
 		return command_check(o);
 	case COMMAND_ESTIMATE:
-		set_up_process();
+		set_up_process(o);
 		return command_estimate(o);
 	case COMMAND_STATUS:
 		return command_status(o);

@@ -63,6 +63,20 @@ _efsbridge()
 		mapfile -t COMPREPLY < <(compgen -W 'errors all' -- "$cur")
 		return
 		;;
+	--log)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -W 'stderr syslog journal cloudwatch:' -- "$cur"
+			compgen -f -- "$cur")
+		return
+		;;
+	--log-level)
+		mapfile -t COMPREPLY < <(compgen -W 'off basic transfer' -- "$cur")
+		return
+		;;
+	--log-format)
+		mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur")
+		return
+		;;
 	--report-to)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -80,6 +94,7 @@ _efsbridge()
 		sync)
 			options+=' --bwlimit --deleted --dry-run --exclude --exclude-from
 				--files-from --from0 --include --include-from --iops-limit --jobs --json
+				--log --log-format --log-level
 				--max-delete --max-duration --max-errors --max-wait --metrics-file
 				--no-atime --no-mode --no-owner --no-queue --no-times --overwrite
 				--quiet --report
@@ -89,7 +104,8 @@ _efsbridge()
 			;;
 		cutover)
 			options+=' --bwlimit --deleted --exclude --exclude-from --include
-				--include-from --iops-limit --jobs --json --max-delete
+				--include-from --iops-limit --jobs --json
+				--log --log-format --log-level --max-delete
 				--max-duration --max-errors --max-wait --no-atime --no-mode
 				--no-owner --no-queue --no-times --overwrite --quiet --report
 				--report-deleted --report-level --report-skipped --report-to
@@ -99,7 +115,8 @@ _efsbridge()
 		verify)
 			options+=' --exclude --exclude-from --files-from --from0
 				--include --include-from
-				--jobs --json --no-mode --no-owner --no-queue --no-times
+				--jobs --json --log --log-format --log-level
+				--no-mode --no-owner --no-queue --no-times
 				--quiet --state --task'
 			;;
 		check)
@@ -116,7 +133,8 @@ _efsbridge()
 		*)
 			options+=' --bwlimit --debug --deleted --exclude --exclude-from
 				--files-from --foreground --from0 --include --include-from --interval
-				--iops-limit --jobs --max-delete --max-duration
+				--iops-limit --jobs --log --log-format --log-level
+				--max-delete --max-duration
 				--max-errors --max-wait --no-atime --no-mode --no-owner
 				--no-queue --no-sync --no-times
 				--once --options --overwrite --quiet --report

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A message is made once and goes to standard error and, when there is one, to
- * the file: there in one write(2) to a descriptor in append mode, so that
- * whoever follows the file sees whole lines. The file is never allowed to hold
- * up the work: what cannot be written to it (a full disk) is dropped, since it
- * went to standard error as well.
+ * the file and the sink: to the file in one write(2) to a descriptor in append
+ * mode, so that whoever follows the file sees whole lines. The file is never
+ * allowed to hold up the work: what cannot be written to it (a full disk) is
+ * dropped, since it went to standard error as well.
  */
 #include "base/log.h"
 
@@ -32,6 +32,13 @@ static int file_fd = -1;
 static char *file_path;
 static int64_t file_bytes;
 static _Atomic bool file_is_open; /* a look without the lock */
+
+/* The sink; guarded by its lock, which is held while it is called. */
+static pthread_mutex_t sink_lock = PTHREAD_MUTEX_INITIALIZER;
+static log_sink *sink;
+static void *sink_user;
+static _Atomic unsigned sink_levels; /* a look without the lock */
+static _Atomic bool sink_instead;
 
 void log_set_level(enum log_level level)
 {
@@ -98,18 +105,14 @@ static void file_rotate(void)
 	file_reopen();
 }
 
-static void file_write(enum log_level level, const char *message)
+static void file_write(const struct log_record *r)
 {
-	struct timespec now = clock_split_ns(clock_wall_ns());
 	CLEANUP_FREE char *line = NULL;
-	char stamp[32];
-	struct tm tm;
+	char stamp[LOG_STAMP];
 	int size;
 
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	size = asprintf(&line, "%s.%03ldZ %s%s\n", stamp,
-			now.tv_nsec / (long)NS_PER_MS, prefix(level), message);
+	size = asprintf(&line, "%s %s%s\n", log_stamp(r->wall_ns, stamp),
+			prefix(r->level), r->message);
 	if (size < 0) {
 		line = NULL;
 		return;
@@ -148,37 +151,144 @@ int log_set_file(const char *path)
 	return r;
 }
 
+/* --- The sink ------------------------------------------------------------ */
+
+void log_set_sink(log_sink *function, void *user, unsigned levels, bool instead)
+{
+	pthread_mutex_lock(&sink_lock);
+	sink = function;
+	sink_user = user;
+	atomic_store(&sink_levels, function ? levels : 0);
+	atomic_store(&sink_instead, function && instead);
+	pthread_mutex_unlock(&sink_lock);
+}
+
+static bool sink_wants(enum log_level level)
+{
+	return atomic_load(&sink_levels) & LOG_BIT(level);
+}
+
+static void sink_put(const struct log_record *r)
+{
+	pthread_mutex_lock(&sink_lock);
+	if (sink)
+		sink(sink_user, r);
+	pthread_mutex_unlock(&sink_lock);
+}
+
 /* --- Messages ------------------------------------------------------------ */
 
-static void print(enum log_level level, const char *message)
+const char *log_level_name(enum log_level level)
+{
+	static const char *const names[] = {
+	    [LOG_ERROR] = "error",   [LOG_WARNING] = "warning",
+	    [LOG_NOTICE] = "notice", [LOG_INFO] = "info",
+	    [LOG_DEBUG] = "debug",   [LOG_ENTRY] = "info",
+	};
+
+	return names[level];
+}
+
+const char *log_stamp(int64_t wall_ns, char ret[LOG_STAMP])
+{
+	struct timespec at = clock_split_ns(wall_ns);
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&at.tv_sec, &tm);
+	n = strftime(ret, LOG_STAMP, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(ret + n, LOG_STAMP - n, ".%03ldZ",
+		 at.tv_nsec / (long)NS_PER_MS);
+	return ret;
+}
+
+void log_print(const char *line)
 {
 	flockfile(stderr);
 	fputs(atomic_load(&clear_line), stderr);
-	fprintf(stderr, "efsbridge: %s%s\n", prefix(level), message);
+	fprintf(stderr, "%s\n", line);
 	fflush(stderr);
 	funlockfile(stderr);
 }
 
+static void print(const struct log_record *r)
+{
+	flockfile(stderr);
+	fputs(atomic_load(&clear_line), stderr);
+	fprintf(stderr, "efsbridge: %s%s\n", prefix(r->level), r->message);
+	fflush(stderr);
+	funlockfile(stderr);
+}
+
+bool log_wants(enum log_level level)
+{
+	return level <= atomic_load(&threshold) || sink_wants(level);
+}
+
+static void put(enum log_level level, const struct log_fields *fields,
+		const char *format, va_list args)
+{
+	bool sunk = sink_wants(level);
+	bool printed =
+	    level <= atomic_load(&threshold) && !atomic_load(&sink_instead);
+	bool filed = atomic_load(&file_is_open) &&
+		     (printed || sunk || level <= LOG_NOTICE);
+	CLEANUP_FREE char *message = NULL;
+	struct log_record r = {.level = level, .wall_ns = clock_wall_ns()};
+
+	if (!printed && !filed && !sunk)
+		return;
+	if (vasprintf(&message, format, args) < 0) {
+		message = NULL; /* of an unknown value until here */
+		return;
+	}
+	r.message = message;
+	if (fields)
+		r.fields = *fields;
+	if (printed)
+		print(&r);
+	if (filed)
+		file_write(&r);
+	if (sunk)
+		sink_put(&r);
+}
+
 void log_message(enum log_level level, const char *format, ...)
 {
-	bool printed = level <= atomic_load(&threshold);
-	bool filed =
-	    atomic_load(&file_is_open) && (printed || level <= LOG_NOTICE);
+	va_list args;
+
+	va_start(args, format);
+	put(level, NULL, format, args);
+	va_end(args);
+}
+
+void log_about(enum log_level level, const struct log_fields *fields,
+	       const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	put(level, fields, format, args);
+	va_end(args);
+}
+
+void log_aside(const char *format, ...)
+{
 	CLEANUP_FREE char *message = NULL;
+	struct log_record r = {.level = LOG_WARNING,
+			       .wall_ns = clock_wall_ns()};
 	va_list args;
 	int n;
 
-	if (!printed && !filed)
-		return;
 	va_start(args, format);
 	n = vasprintf(&message, format, args);
 	va_end(args);
 	if (n < 0) {
-		message = NULL; /* of an unknown value until here */
+		message = NULL;
 		return;
 	}
-	if (printed)
-		print(level, message);
-	if (filed)
-		file_write(level, message);
+	r.message = message;
+	print(&r);
+	if (atomic_load(&file_is_open))
+		file_write(&r);
 }

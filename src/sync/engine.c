@@ -402,11 +402,16 @@ void engine_say_missing(struct engine *e, const char *path)
 {
 	uint64_t before = atomic_fetch_add(&e->missing, 1);
 	CLEANUP_FREE char *text = escape_name(path);
+	const struct log_fields fields = {.path = text ? text : "?",
+					  .action = "failed",
+					  .side = "source",
+					  .error = "there is no such entry"};
 
 	if (before < MISSING_SAID_MAX)
-		log_error("source %s: there is no such entry: nothing was done "
+		log_about(LOG_ERROR, &fields,
+			  "source %s: there is no such entry: nothing was done "
 			  "for it",
-			  text ? text : "?");
+			  fields.path);
 	else if (before == MISSING_SAID_MAX)
 		log_error("and more that the source does not have: they are "
 			  "counted as failed");

@@ -56,6 +56,20 @@ enum sync_limit {
 	LIMIT_PERCENT, /* of the destination's entries */
 };
 
+/* What is logged. */
+enum sync_logged {
+	LOGGED_BASIC, /* errors, warnings, and what happens */
+	LOGGED_NOTHING,
+	LOGGED_TRANSFER, /* and what becomes of each entry */
+};
+
+struct sync_log {
+	char *to; /* stderr, a file from the root, syslog, journal, or
+		     cloudwatch:GROUP[:STREAM]; NULL: stderr */
+	enum sync_logged level;
+	bool json; /* a JSON object a line */
+};
+
 /* What it points to is freed by settings_done(), and borrowed by copies of the
  * whole. */
 struct sync_options {
@@ -82,7 +96,8 @@ struct sync_options {
 	uint64_t error_stop; /* as many failed entries end it; 0: none do */
 	int64_t duration_ns; /* after so long it ends; 0: never */
 	struct report_options report;
-	char *metrics_file; /* of who runs it; NULL: none */
+	char *metrics_file;  /* of who runs it; NULL: none */
+	struct sync_log log; /* likewise */
 };
 
 /* A second try is given to each entry that fails. */

@@ -540,13 +540,16 @@ void prune_gone(struct prune *p, const char *path, bool directory,
 void prune_fail(struct prune *p, const char *path, int error)
 {
 	CLEANUP_FREE char *text = escape_name(path);
+	struct log_fields fields = {.action = "failed", .side = "destination"};
 	char room[REASON_ROOM];
 
 	p->failed++;
 	engine_count(p->engine, COUNT_FAILED, 1);
 	engine_count(p->engine, COUNT_DELETE_FAILED, 1);
-	log_error("destination %s: it is not removed: %s", text ?: "?",
-		  reason_text(error, PHASE_WRITE, room));
+	fields.error = reason_text(error, PHASE_WRITE, room);
+	fields.path = text ?: "?";
+	log_about(LOG_ERROR, &fields, "destination %s: it is not removed: %s",
+		  fields.path, fields.error);
 	report_add(p->engine->report, REPORT_DELETED,
 		   &(struct report_entry){
 		       .path = path, .error = error, .phase = PHASE_WRITE});

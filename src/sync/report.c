@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/escape.h"
 #include "base/jsonout.h"
+#include "base/log.h"
 #include "sync/dirnode.h"
 #include "sync/reason.h"
 
@@ -312,17 +313,48 @@ static int add(struct report *r, enum report_kind kind,
 	return put_entry(l->f, kind, whole, escaped, entry);
 }
 
+/* Errors are logged where they happen, with their sentence. */
+static void log_entry(enum report_kind kind, const struct report_entry *entry,
+		      const char *path)
+{
+	static const char *const words[REPORT_KINDS] = {
+	    [REPORT_TRANSFERRED] = "transferred",
+	    [REPORT_VERIFIED] = "verified",
+	    [REPORT_SKIPPED] = "skipped",
+	    [REPORT_DELETED] = "deleted",
+	};
+	CLEANUP_FREE char *text = path ? escape_name(path) : NULL;
+	struct log_fields fields = {
+	    .path = !text   ? "?"
+		    : *text ? text
+			    : ".",
+	    .action = words[kind],
+	};
+
+	if (kind == REPORT_TRANSFERRED && entry->metadata)
+		fields.action = "metadata";
+	log_about(LOG_ENTRY, &fields, "%s %s%s%s", fields.action, fields.path,
+		  kind == REPORT_SKIPPED ? ": " : "",
+		  kind == REPORT_SKIPPED && entry->reason ? entry->reason : "");
+}
+
 void report_add(struct report *r, enum report_kind kind,
 		const struct report_entry *entry)
 {
 	CLEANUP_FREE char *made = NULL;
 	const char *path = entry->path;
+	bool logged = !entry->error && log_wants(LOG_ENTRY);
+	bool wanted = report_wants(r, kind, entry->error != 0);
 	int n = -ENOMEM;
 
-	if (!report_wants(r, kind, entry->error != 0))
+	if (!wanted && !logged)
 		return;
 	if (!path)
 		path = made = dirnode_path(entry->dir, entry->name);
+	if (logged)
+		log_entry(kind, entry, path);
+	if (!wanted)
+		return;
 	if (path) {
 		pthread_mutex_lock(&r->list[kind].lock);
 		n = add(r, kind, entry, path);

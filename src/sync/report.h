@@ -101,7 +101,8 @@ int report_new(const struct report_options *options, const char *directory,
 /* Is there anything to be said of such an entry? `r` may be NULL. */
 bool report_wants(const struct report *r, enum report_kind kind, bool failed);
 
-/* Adds it, if it is wanted. What goes wrong shows in report_end(). */
+/* Adds it, if it is wanted, and logs what went well as a LOG_ENTRY. `r` may be
+ * NULL. What goes wrong shows in report_end(). */
 void report_add(struct report *r, enum report_kind kind,
 		const struct report_entry *entry);
 

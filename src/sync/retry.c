@@ -466,20 +466,21 @@ static int report(const char *path, const struct manifest_row *row, void *user)
 	CLEANUP_FREE char *whole = NULL;
 	CLEANUP_FREE char *text = NULL;
 	bool source = row->phase == PHASE_READ || row->phase == PHASE_LIST;
+	struct log_fields fields = {.action = "failed",
+				    .side = source ? "source" : "destination"};
+	size_t *named = user;
 	char room[REASON_ROOM];
 
-	(void)user;
 	/* Differences were named when they were found. */
 	if (difference_of_error(row->error))
 		return 0;
 	if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", row->name) < 0)
 		whole = NULL;
 	text = whole ? escape_name(whole) : NULL;
-	log_error("%s %s: %s", source ? "source" : "destination",
-		  !text   ? "?"
-		  : *text ? text
-			  : ".",
-		  reason_text(row->error, row->phase, room));
+	fields.path = !text ? "?" : *text ? text : ".";
+	fields.error = reason_text(row->error, row->phase, room);
+	log_about((*named)++ < REPORTED_MAX ? LOG_ERROR : LOG_ENTRY, &fields,
+		  "%s %s: %s", fields.side, fields.path, fields.error);
 	return 0;
 }
 
@@ -488,6 +489,7 @@ void retry_report_failed(struct engine *e)
 	uint64_t failed = counters_get(&e->counters, COUNT_FAILED);
 	uint64_t missing = atomic_load(&e->missing);
 	struct manifest_reader *reader;
+	size_t named = 0;
 
 	/* What the source lacks was said to be missing, and has no record. */
 	failed -= missing < failed ? missing : failed;
@@ -496,7 +498,9 @@ void retry_report_failed(struct engine *e)
 	reader = manifest_reader_new(e->manifest);
 	if (!reader)
 		return;
-	manifest_each_failed(reader, e->execution, REPORTED_MAX, report, e);
+	manifest_each_failed(reader, e->execution,
+			     log_wants(LOG_ENTRY) ? SIZE_MAX : REPORTED_MAX,
+			     report, &named);
 	if (report_wants(e->report, REPORT_TRANSFERRED, true))
 		manifest_each_failed(reader, e->execution, SIZE_MAX, report_one,
 				     e);

@@ -413,6 +413,59 @@ static int take_metrics_file(struct sync_options *o, const char *value,
 	return 0;
 }
 
+/* Whoever runs it opens what this names, see logsink.h; a file that is called
+ * like one of the words is written with a slash. */
+static int take_log(struct sync_options *o, const char *value, char *error,
+		    size_t error_size)
+{
+	static const char cloudwatch[] = "cloudwatch:";
+	bool word = !strcmp(value, "stderr") || !strcmp(value, "syslog") ||
+		    !strcmp(value, "journal") ||
+		    !strncmp(value, cloudwatch, sizeof(cloudwatch) - 1);
+	char *text;
+
+	(void)error;
+	(void)error_size;
+	if (!*value || !strcmp(value, cloudwatch))
+		return -EINVAL;
+	text = word ? strdup(value) : whole_path(value);
+	if (!text)
+		return -ENOMEM;
+	free(o->log.to);
+	o->log.to = text;
+	return 0;
+}
+
+static int take_log_level(struct sync_options *o, const char *value,
+			  char *error, size_t error_size)
+{
+	static const struct choice choices[] = {
+	    {"off", LOGGED_NOTHING},
+	    {"basic", LOGGED_BASIC},
+	    {"transfer", LOGGED_TRANSFER},
+	};
+	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
+
+	(void)error;
+	(void)error_size;
+	if (r == 0)
+		o->log.level = (enum sync_logged)n;
+	return r;
+}
+
+static int take_log_format(struct sync_options *o, const char *value,
+			   char *error, size_t error_size)
+{
+	static const struct choice choices[] = {{"text", 0}, {"json", 1}};
+	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
+
+	(void)error;
+	(void)error_size;
+	if (r == 0)
+		o->log.json = n;
+	return r;
+}
+
 static int take_files_from(struct sync_options *o, const char *value,
 			   char *error, size_t error_size)
 {
@@ -472,6 +525,10 @@ static const struct setting settings[] = {
     {"report-deleted", "errors or all", .take = take_deleted_level},
     {"report-to", "a directory, or s3://bucket/prefix", .take = take_report_to},
     {"metrics-file", "a file", .take = take_metrics_file},
+    {"log", "stderr, a file, syslog, journal or cloudwatch:GROUP[:STREAM]",
+     .take = take_log},
+    {"log-level", "off, basic or transfer", .take = take_log_level},
+    {"log-format", "text or json", .take = take_log_format},
 };
 
 const struct setting *settings_get(size_t *ret_count)
@@ -553,6 +610,8 @@ void settings_done(struct sync_options *o)
 	o->report.to = NULL;
 	free(o->metrics_file);
 	o->metrics_file = NULL;
+	free(o->log.to);
+	o->log.to = NULL;
 }
 
 int settings_check(const struct sync_options *o, char *error, size_t error_size)

@@ -62,17 +62,18 @@ void verify_say(struct engine *e, const char *path, const struct attr *attr,
 {
 	bool extra = kinds & DIFFERS_EXTRA;
 	CLEANUP_FREE char *text = escape_name(path);
+	struct log_fields fields = {.action = "differs", .side = "destination"};
 	char words[DIFFERENCE_TEXT];
 
 	engine_count(e, COUNT_MISMATCHED, 1);
 	for (unsigned i = 0; i < DIFFERENCES; i++)
 		if (kinds & (1u << i))
 			engine_count(e, (enum counter)(COUNT_DIFFERING + i), 1);
-	log_error("destination %s: differs from the source: %s",
-		  !text   ? "?"
-		  : *text ? text
-			  : ".",
-		  difference_text(kinds, words));
+	fields.path = !text ? "?" : *text ? text : ".";
+	fields.error = difference_text(kinds, words);
+	log_about(LOG_ERROR, &fields,
+		  "destination %s: differs from the source: %s", fields.path,
+		  fields.error);
 	report_add(e->report, REPORT_VERIFIED,
 		   &(struct report_entry){.path = path,
 					  .source = extra ? NULL : attr,
