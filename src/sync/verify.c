@@ -136,8 +136,7 @@ bool verify_record(struct engine *e, struct manifest_reader *reader,
 }
 
 void verify_sum(struct engine *e, const struct dirnode *d, const char *name,
-		const struct attr attr[SIDES],
-		const struct digest content[SIDES])
+		const struct attr *attr, const struct digest *content)
 {
 	CLEANUP_FREE char *path = NULL;
 

@@ -69,10 +69,10 @@ void verify_large(struct lane *l, struct item *i); /* verify_large.c */
 bool verify_again(struct lane *l, struct item *i);
 
 /* Adds the entry to the digest of both trees, as far as each has it, when they
- * are compared for their own sake. `content` is that of each side. */
+ * are compared for their own sake. `attr` and `content` have one for each side;
+ * the latter is NULL for what has none. */
 void verify_sum(struct engine *e, const struct dirnode *d, const char *name,
-		const struct attr attr[SIDES],
-		const struct digest content[SIDES]);
+		const struct attr *attr, const struct digest *content);
 
 /* Ends the item; it differs in `i->differs`, or not at all. */
 void verify_end(struct lane *l, struct item *i);
