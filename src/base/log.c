@@ -225,8 +225,9 @@ bool log_wants(enum log_level level)
 	return level <= atomic_load(&threshold) || sink_wants(level);
 }
 
-static void put(enum log_level level, const struct log_fields *fields,
-		const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void
+put(enum log_level level, const struct log_fields *fields, const char *format,
+    va_list args)
 {
 	bool sunk = sink_wants(level);
 	bool printed =
