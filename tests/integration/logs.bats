@@ -224,19 +224,21 @@ entries() {
 	small_tree
 	mkdir "$BATS_TEST_TMPDIR/dev"
 	cat >"$BATS_TEST_TMPDIR/listen" <<-'PYTHON'
-		import os, socket, subprocess, sys
+		import os, socket, subprocess, sys, threading
 		path, out, *command = sys.argv[1:]
 		os.makedirs(os.path.dirname(path), exist_ok=True)
 		taker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 		taker.bind(path)
+		# All the time: who sends waits when the queue is full.
+		def take():
+		    with open(out, "wb") as f:
+		        while message := taker.recv(65536):
+		            f.write(message + b"\n")
+		thread = threading.Thread(target=take)
+		thread.start()
 		status = subprocess.call(command)
-		taker.setblocking(False)
-		with open(out, "wb") as f:
-		    try:
-		        while True:
-		            f.write(taker.recv(65536) + b"\n")
-		    except BlockingIOError:
-		        pass
+		socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"", path)
+		thread.join()
 		sys.exit(status)
 	PYTHON
 	cat >"$BATS_TEST_TMPDIR/inside" <<-'SHELL'
