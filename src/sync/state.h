@@ -51,8 +51,8 @@ struct engine {
 	struct attr root_attr[SIDES]; /* before anything was changed */
 	const char *task;             /* its name */
 	struct report *report;        /* NULL: none */
-	uint64_t execution;
-	int64_t started_ns; /* monotonic; when it was made */
+	_Atomic uint64_t execution;   /* who watches looks, too */
+	int64_t started_ns;           /* monotonic; when it was made */
 	int64_t started_wall_ns;
 	uint64_t requests_before[SIDES]; /* of earlier executions */
 	struct tempname tempname;
