@@ -29,6 +29,7 @@
 #include "logsink.h"
 #include "metrics_file.h"
 #include "options.h"
+#include "pair.h"
 #include "progress.h"
 #include "standing.h"
 #include "sync/filelist.h"
@@ -84,73 +85,9 @@ struct session {
 	enum engine_status end;
 };
 
-static int parse_locations(struct session *s)
-{
-	char error[ERROR_SIZE];
-
-	for (int side = 0; side < SIDES; side++) {
-		if (location_parse_with(s->options->location[side],
-					s->options->location_options[side],
-					&s->location[side], error,
-					sizeof(error)) < 0) {
-			log_error("%s: %s", side_name((enum side)side), error);
-			return -EINVAL;
-		}
-	}
-	s->location[DESTINATION]->to_write = true;
-	return 0;
-}
-
-/* True when `inner` is `outer` or lies below it. */
-static bool is_within(const char *inner, const char *outer)
-{
-	size_t len = strlen(outer);
-
-	if (!strcmp(outer, "/"))
-		return true;
-	return !strncmp(inner, outer, len) &&
-	       (inner[len] == '\0' || inner[len] == '/');
-}
-
-/* A tree cannot be copied into itself. */
-static int check_apart(const struct session *s)
-{
-	const struct location *a = s->location[SOURCE];
-	const struct location *b = s->location[DESTINATION];
-	char *path[SIDES];
-	bool nested;
-
-	if (a->kind != b->kind)
-		return 0;
-	if (a->kind == LOCATION_NFS &&
-	    (strcasecmp(a->host, b->host) || a->port != b->port))
-		return 0;
-	for (int side = 0; side < SIDES; side++)
-		path[side] = a->kind == LOCATION_DIRECTORY
-				 ? realpath(s->location[side]->path, NULL)
-				 : strdup(s->location[side]->path);
-	nested = path[SOURCE] && path[DESTINATION] &&
-		 (is_within(path[SOURCE], path[DESTINATION]) ||
-		  is_within(path[DESTINATION], path[SOURCE]));
-	free(path[SOURCE]);
-	free(path[DESTINATION]);
-	if (!nested)
-		return 0;
-	log_error("source and destination are the same or one lies inside "
-		  "the other: give two separate trees");
-	return -EINVAL;
-}
-
 static bool is_interrupted(void *user)
 {
 	return atomic_load(&((struct session *)user)->interrupted);
-}
-
-static const char *local_path(const struct session *s, enum side side)
-{
-	const struct location *l = s->location[side];
-
-	return l->kind == LOCATION_DIRECTORY ? l->path : NULL;
 }
 
 static struct task_options task_options(struct session *s)
@@ -160,8 +97,8 @@ static struct task_options task_options(struct session *s)
 	    .name = s->options->task,
 	    .source_text = s->location[SOURCE]->text,
 	    .destination_text = s->location[DESTINATION]->text,
-	    .source_dir = local_path(s, SOURCE),
-	    .destination_dir = local_path(s, DESTINATION),
+	    .source_dir = pair_local(s->location, SOURCE),
+	    .destination_dir = pair_local(s->location, DESTINATION),
 	    .no_queue = s->options->no_queue,
 	    .deadline_ns = s->wait_deadline_ns,
 	    .ret_mount = &s->mount,
@@ -251,48 +188,6 @@ static bool open_task(struct session *s)
 		s->status = EXIT_BUSY;
 	log_error("%s", error);
 	return false;
-}
-
-struct opening {
-	struct session *session;
-	enum side side;
-	int result;
-	char error[ERROR_SIZE];
-};
-
-static void *open_volume(void *arg)
-{
-	struct opening *o = arg;
-
-	o->result = volume_open_location(o->session->location[o->side],
-					 &o->session->volume[o->side], o->error,
-					 sizeof(o->error));
-	return NULL;
-}
-
-/* Both sides at the same time: each takes some round trips. */
-static enum exit_status open_volumes(struct session *s)
-{
-	struct opening open[SIDES] = {
-	    {.session = s, .side = SOURCE},
-	    {.session = s, .side = DESTINATION},
-	};
-	pthread_t thread;
-	bool threaded =
-	    pthread_create(&thread, NULL, open_volume, &open[SOURCE]) == 0;
-
-	open_volume(&open[DESTINATION]);
-	if (threaded)
-		pthread_join(thread, NULL);
-	else
-		open_volume(&open[SOURCE]);
-	for (int side = 0; side < SIDES; side++)
-		if (open[side].result < 0)
-			log_error("%s: %s", side_name((enum side)side),
-				  open[side].error);
-	return open[SOURCE].result < 0 || open[DESTINATION].result < 0
-		   ? EXIT_UNREACHABLE
-		   : EXIT_DONE;
 }
 
 static enum exit_status open_manifest(struct session *s)
@@ -437,10 +332,10 @@ static void *worker_main(void *arg)
 	struct session *s = arg;
 
 	pthread_setname_np(pthread_self(), "sync");
-	if (open_log(s) && check_apart(s) == 0 && open_task(s))
+	if (open_log(s) && pair_check_apart(s->location) == 0 && open_task(s))
 		s->status = load_list(s);
 	if (s->task && s->status == EXIT_DONE)
-		s->status = open_volumes(s);
+		s->status = pair_open(s->location, s->volume);
 	if (s->task && s->status == EXIT_DONE)
 		s->status = open_manifest(s);
 	if (s->manifest && s->status == EXIT_DONE)
@@ -693,7 +588,7 @@ enum exit_status command_sync(const struct options *o)
 		s.wait_deadline_ns = clock_now_ns() + o->max_wait_ns;
 	s.live = o->sync;
 	meter_start(&s.meter);
-	if (parse_locations(&s) == 0) {
+	if (pair_parse(o, s.location) == 0) {
 		s.metrics = (struct metrics_file){
 		    .path = o->sync.metrics_file,
 		    .location = {s.location[SOURCE]->text,

@@ -51,6 +51,16 @@ int pair_check_apart(struct location *const location[SIDES])
 	if (a->kind == LOCATION_NFS &&
 	    (strcasecmp(a->host, b->host) || a->port != b->port))
 		return 0;
+	/* Paths begin at the roots of the access points, wherever those are. */
+	if (a->access_point && b->access_point &&
+	    strcmp(a->access_point, b->access_point) != 0)
+		return 0;
+	if (!a->access_point != !b->access_point) {
+		log_error("one side is reached through an access point and the "
+			  "other is the same file system without: one may lie "
+			  "inside the other");
+		return -EINVAL;
+	}
 	source = real_path(a);
 	destination = real_path(b);
 	if (!source || !destination ||
