@@ -267,13 +267,16 @@ refused() {
 	expect FilesTransferred=1
 }
 
-# as_user COMMAND...: who is not root, in a home of his own.
+# as_user COMMAND...: who is not root, in a home of his own; $config_home is
+# his XDG_CONFIG_HOME. (Nothing may stand between setpriv and the command: where
+# that is, only root may look.)
 as_user() {
+	local with=(env -u XDG_CONFIG_HOME HOME="$home")
+	[ -z "${config_home:-}" ] || with+=(XDG_CONFIG_HOME="$config_home")
 	if ((EUID == 0)); then
-		env -u XDG_CONFIG_HOME HOME="$home" setpriv --reuid=1000 \
-			--regid=1000 --clear-groups "$@"
+		"${with[@]}" setpriv --reuid=1000 --regid=1000 --clear-groups "$@"
 	else
-		env -u XDG_CONFIG_HOME HOME="$home" "$@"
+		"${with[@]}" "$@"
 	fi
 }
 
@@ -293,7 +296,8 @@ as_user() {
 	[ -e "$home/.local/state/efsbridge/mine/manifest.db" ]
 	as_user mv "$home/.config/efsbridge.conf" "$home/elsewhere"
 	run -2 as_user "$EFSBRIDGE" sync mine
-	run -0 as_user env XDG_CONFIG_HOME="$home/elsewhere" "$EFSBRIDGE" check
+	config_home=$home/elsewhere
+	run -0 as_user "$EFSBRIDGE" check
 	[[ $output == "$home/elsewhere/efsbridge.conf: 1 tasks and 0 locations"* ]]
 }
 
