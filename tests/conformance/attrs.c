@@ -260,15 +260,13 @@ static void test_change(void **state)
 static void test_short_times(void **state)
 {
 	struct attr_set set = {.which = ATTR_SET_MTIME, .mtime_ns = -1};
-	struct handle *file;
+	struct handle *file = make_file(fixture.dir, "file", "some text");
+	int beyond = volume_get_info(fixture.volume)->short_times ? -EINVAL : 0;
 
 	(void)state;
-	if (!volume_get_info(fixture.volume)->short_times)
-		skip();
-	file = make_file(fixture.dir, "file", "some text");
-	EXPECT("early", do_setattr(file, &set, NULL), -EINVAL);
+	EXPECT("early", do_setattr(file, &set, NULL), beyond);
 	set.mtime_ns = (INT64_C(1) << 32) * S;
-	EXPECT("late", do_setattr(file, &set, NULL), -EINVAL);
+	EXPECT("late", do_setattr(file, &set, NULL), beyond);
 	set.mtime_ns--;
 	EXPECT("last", do_setattr(file, &set, NULL), 0);
 	free(file);

@@ -231,9 +231,10 @@ static bool choose(const struct setting *s, const char *file,
 		   struct chosen *ret)
 {
 	const char *const values[] = {
-	    file,  "yes",  "changed", "always", "remove",
-	    "5%",  "none", "5",       "10M",    "08:00-18:00=20M,off",
-	    "90s", "all",  "/a|*/b",  "errors", "summary"};
+	    file,    "yes",  "changed", "always", "remove",
+	    "5%",    "none", "5",       "10M",    "08:00-18:00=20M,off",
+	    "90s",   "all",  "/a|*/b",  "errors", "summary",
+	    "basic", "json"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
 		struct chosen c = {s->word, values[i]};
