@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/waiter.h"
 #include "nfs/conn.h"
 #include "nfs/outbox.h"
 #include "nfs/tls.h"
@@ -337,41 +338,23 @@ void client_submit(struct client *c, struct call *call, int64_t delay_ns)
 		refuse(call, r);
 }
 
-struct waiting {
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	bool done;
-};
-
-/* The reply's blob is the connection's: keep it for the caller. The lock is
- * let go last, for the waiter then takes `w` off its stack. */
+/* The reply's blob is the connection's: keep it for the caller. */
 static void wake_waiting(struct call *call)
 {
-	struct waiting *w = call->user;
-
 	if (call->result == 0)
 		blob_ref(call->reply.blob);
-	pthread_mutex_lock(&w->lock);
-	w->done = true;
-	pthread_cond_signal(&w->cond);
-	pthread_mutex_unlock(&w->lock);
+	waiter_wake(call->user);
 }
 
 int client_run(struct client *c, struct call *call)
 {
-	struct waiting w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
-			    false};
+	struct waiter w = WAITER_INIT;
 
 	call->done = wake_waiting;
 	call->user = &w;
 	call->reply.blob = NULL;
 	client_submit(c, call, 0);
-	pthread_mutex_lock(&w.lock);
-	while (!w.done)
-		pthread_cond_wait(&w.cond, &w.lock);
-	pthread_mutex_unlock(&w.lock);
-	pthread_cond_destroy(&w.cond);
-	pthread_mutex_destroy(&w.lock);
+	waiter_wait(&w);
 	return call->result;
 }
 

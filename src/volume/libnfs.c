@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/waiter.h"
 #include "nfs/status.h"
 #include "volume/libnfs_probe.h"
 #include "volume/libnfs_v40.h"
@@ -236,28 +237,14 @@ static void start(struct volume *volume, struct volume_call *call)
 
 /* --- One item, waited for ------------------------------------------------- */
 
-struct waiter {
-	pthread_mutex_t lock; /* guards done */
-	pthread_cond_t changed;
-	bool done;
-};
-
 static void wake(struct volume_call *call)
 {
-	struct waiter *w = call->user;
-
-	pthread_mutex_lock(&w->lock);
-	w->done = true;
-	pthread_cond_signal(&w->changed);
-	pthread_mutex_unlock(&w->lock);
+	waiter_wake(call->user);
 }
 
 int ln_run(struct ln *v, const struct ln_verb *verb, void *item)
 {
-	struct waiter w = {
-	    .lock = PTHREAD_MUTEX_INITIALIZER,
-	    .changed = PTHREAD_COND_INITIALIZER,
-	};
+	struct waiter w = WAITER_INIT;
 	struct volume_call call = {
 	    .verb = VOLUME_VERBS, /* none of the waist's */
 	    .items = item,
@@ -267,12 +254,7 @@ int ln_run(struct ln *v, const struct ln_verb *verb, void *item)
 	};
 
 	start_call(v, verb, &call);
-	pthread_mutex_lock(&w.lock);
-	while (!w.done)
-		pthread_cond_wait(&w.changed, &w.lock);
-	pthread_mutex_unlock(&w.lock);
-	pthread_cond_destroy(&w.changed);
-	pthread_mutex_destroy(&w.lock);
+	waiter_wait(&w);
 	return *(int *)((char *)item + verb->result_at);
 }
 

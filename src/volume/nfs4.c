@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/waiter.h"
 #include "volume/efs.h"
 #include "volume/location.h"
 #include "volume/nfs4_hold.h"
@@ -257,38 +258,19 @@ static void v4_start(struct volume *volume, struct volume_call *call)
 
 /* --- One work, waited for ------------------------------------------------- */
 
-struct waiter {
-	pthread_mutex_t lock; /* guards done */
-	pthread_cond_t changed;
-	bool done;
-};
-
 static void wake(void *user)
 {
-	struct waiter *w = user;
-
-	pthread_mutex_lock(&w->lock);
-	w->done = true;
-	pthread_cond_signal(&w->changed);
-	pthread_mutex_unlock(&w->lock);
+	waiter_wake(user);
 }
 
 int v4_run_one(struct v4 *v, const struct batch_kind *kind, void *item)
 {
-	struct waiter w = {
-	    .lock = PTHREAD_MUTEX_INITIALIZER,
-	    .changed = PTHREAD_COND_INITIALIZER,
-	};
+	struct waiter w = WAITER_INIT;
 	struct v4_work *work = item;
 
 	if (batch_start(v->memory, kind, item, 1, wake, &w))
 		return -ENOMEM;
-	pthread_mutex_lock(&w.lock);
-	while (!w.done)
-		pthread_cond_wait(&w.changed, &w.lock);
-	pthread_mutex_unlock(&w.lock);
-	pthread_cond_destroy(&w.changed);
-	pthread_mutex_destroy(&w.lock);
+	waiter_wait(&w);
 	return work->error;
 }
 

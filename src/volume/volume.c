@@ -20,6 +20,7 @@
 #include <sys/queue.h>
 
 #include "base/cleanup.h"
+#include "base/waiter.h"
 #include "volume/backend.h"
 #include "volume/location.h"
 
@@ -422,30 +423,15 @@ bool volume_try_start(struct volume *v, struct volume_call *call)
 	return r != 0;
 }
 
-/* Somebody who waits for a call. */
-struct waiter {
-	pthread_mutex_t lock; /* guards done */
-	pthread_cond_t changed;
-	bool done;
-};
-
 static void wake_waiter(struct volume_call *call)
 {
-	struct waiter *waiter = call->user;
-
-	pthread_mutex_lock(&waiter->lock);
-	waiter->done = true;
-	pthread_cond_signal(&waiter->changed);
-	pthread_mutex_unlock(&waiter->lock);
+	waiter_wake(call->user);
 }
 
 void volume_run(struct volume *v, enum volume_verb verb, void *items,
 		size_t count)
 {
-	struct waiter waiter = {
-	    .lock = PTHREAD_MUTEX_INITIALIZER,
-	    .changed = PTHREAD_COND_INITIALIZER,
-	};
+	struct waiter waiter = WAITER_INIT;
 	struct volume_call call = {
 	    .verb = verb,
 	    .items = items,
@@ -467,12 +453,7 @@ void volume_run(struct volume *v, enum volume_verb verb, void *items,
 		return;
 	}
 	v->backend->start(v, &call);
-	pthread_mutex_lock(&waiter.lock);
-	while (!waiter.done)
-		pthread_cond_wait(&waiter.changed, &waiter.lock);
-	pthread_mutex_unlock(&waiter.lock);
-	pthread_cond_destroy(&waiter.changed);
-	pthread_mutex_destroy(&waiter.lock);
+	waiter_wait(&waiter);
 }
 
 void volume_cancel(struct volume *v)
