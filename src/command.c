@@ -251,6 +251,7 @@ static enum exit_status run_engine(struct session *s, unsigned number,
 	    .filelist = s->list,
 	    .options = &s->options->sync,
 	    .verify_only = verify_only,
+	    .sum_trees = verify_only && s->options->command == COMMAND_CUTOVER,
 	    .knows = verify_only ? s->run[0] : NULL,
 	};
 	struct engine *e;

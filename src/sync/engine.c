@@ -81,6 +81,7 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 		      (o->no_mode ? 0 : ATTR_SET_MODE) |
 		      (o->no_times ? 0 : ATTR_SET_MTIME);
 	e->verify_only = setup->verify_only;
+	e->sum_trees = setup->sum_trees;
 	if (setup->knows) {
 		e->preserve = setup->knows->preserve;
 		e->denied = setup->knows->denied;

@@ -128,7 +128,8 @@ struct engine_setup {
 	struct filelist *filelist; /* entries to be visited; NULL: all.
 				      Borrowed */
 	const char *path; /* SCOPE_PATH: from the root, "" for it; borrowed */
-	bool verify_only; /* compare both trees and change neither */
+	bool verify_only; /* compare both trees and change neither; */
+	bool sum_trees;   /* and engine_get_tree() will be asked then */
 	/* A run that has ended, which has found out what the destination does
 	 * not keep; NULL: the run itself does, or one that only compares takes
 	 * it that all is kept. */
@@ -229,7 +230,7 @@ bool engine_is_scanned(const struct engine *e);
 int64_t engine_get_elapsed_ns(const struct engine *e);
 
 /* The digest of the whole tree of a side, and of how many entries, after a run
- * that only compared; see treesum.h. Returns `text`. */
+ * with `sum_trees`; see treesum.h. Returns `text`. */
 const char *engine_get_tree(const struct engine *e, enum side side,
 			    uint64_t *ret_entries, char text[DIGEST_TEXT]);
 

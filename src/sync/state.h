@@ -65,7 +65,8 @@ struct engine {
 	 * lane has work. */
 	_Atomic bool comparing;
 	bool verify_only;          /* from the start */
-	struct treesum sum[SIDES]; /* of what was compared then */
+	bool sum_trees;            /* somebody asks for these: */
+	struct treesum sum[SIDES]; /* of what was compared */
 	struct prune *prune; /* NULL: what only the destination has is kept */
 
 	/* What is visited, and who may begin something. */

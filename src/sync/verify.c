@@ -140,7 +140,7 @@ void verify_sum(struct engine *e, const struct dirnode *d, const char *name,
 {
 	CLEANUP_FREE char *path = NULL;
 
-	if (!e->verify_only)
+	if (!e->sum_trees)
 		return;
 	path = dirnode_path(d, name);
 	if (!path) {
@@ -266,6 +266,25 @@ static bool is_sound(const struct volume_read_whole *r, const struct item *i,
 	       r->ret_after.fileid == i->attr[side].fileid;
 }
 
+/* What a report and the digests of the trees say of the contents, as far as
+ * somebody asks. */
+static void digest_contents(struct engine *e, struct item *i,
+			    const struct volume_read_whole *here,
+			    const struct volume_read_whole *there)
+{
+	struct digest content[SIDES];
+
+	i->has_digest = report_wants(e->report, REPORT_VERIFIED, false);
+	if (!i->has_digest && !e->sum_trees)
+		return;
+	i->digest = digest_of(here->ret_data, here->ret_len);
+	content[SOURCE] = i->digest;
+	content[DESTINATION] = i->differs & (DIFFERS_CONTENT | DIFFERS_SIZE)
+				   ? digest_of(there->ret_data, there->ret_len)
+				   : i->digest;
+	verify_sum(e, i->dir, i->name, i->attr, content);
+}
+
 /* One file was read on both sides: true when it has to be once more. */
 static bool judge(struct batch *b, struct item *i,
 		  const struct volume_read_whole *here,
@@ -301,14 +320,7 @@ static bool judge(struct batch *b, struct item *i,
 	if (here->ret_len == there->ret_len && here->ret_len > 0 &&
 	    memcmp(here->ret_data, there->ret_data, here->ret_len) != 0)
 		i->differs |= DIFFERS_CONTENT;
-	i->has_digest = report_wants(e->report, REPORT_VERIFIED, false);
-	if (i->has_digest)
-		i->digest = digest_of(here->ret_data, here->ret_len);
-	if (e->verify_only)
-		verify_sum(e, i->dir, i->name, i->attr,
-			   (struct digest[]){
-			       digest_of(here->ret_data, here->ret_len),
-			       digest_of(there->ret_data, there->ret_len)});
+	digest_contents(e, i, here, there);
 	verify_end(l, i);
 	return false;
 }
@@ -392,11 +404,13 @@ static void judge_target(struct lane *l, struct item *i,
 	}
 	if (strcmp(here->ret_target, there->ret_target) != 0)
 		i->differs |= DIFFERS_TARGET;
-	verify_sum(
-	    e, i->dir, i->name, i->attr,
-	    (struct digest[]){
-		digest_of(here->ret_target, strlen(here->ret_target)),
-		digest_of(there->ret_target, strlen(there->ret_target))});
+	if (e->sum_trees)
+		verify_sum(
+		    e, i->dir, i->name, i->attr,
+		    (struct digest[]){
+			digest_of(here->ret_target, strlen(here->ret_target)),
+			digest_of(there->ret_target,
+				  strlen(there->ret_target))});
 	verify_end(l, i);
 }
 

@@ -68,8 +68,8 @@ void verify_large(struct lane *l, struct item *i); /* verify_large.c */
  */
 bool verify_again(struct lane *l, struct item *i);
 
-/* Adds the entry to the digest of both trees, as far as each has it, when they
- * are compared for their own sake. `attr` and `content` have one for each side;
+/* Adds the entry to the digest of both trees, as far as each has it, when
+ * somebody asks for those. `attr` and `content` have one for each side;
  * the latter is NULL for what has none. */
 void verify_sum(struct engine *e, const struct dirnode *d, const char *name,
 		const struct attr *attr, const struct digest *content);

@@ -150,7 +150,7 @@ void verify_large(struct lane *l, struct item *i)
 	int r;
 
 	/* The report, and the digest of the tree, have it. */
-	if (l->engine->verify_only ||
+	if (l->engine->sum_trees ||
 	    report_wants(l->engine->report, REPORT_VERIFIED, false)) {
 		p.digest = digest_stream_new();
 		if (!p.digest)

@@ -271,7 +271,7 @@ void verify_root(struct engine *e)
 		now[side] = item.ret_attr;
 	}
 	kinds = compare_attr(e, &now[SOURCE], &now[DESTINATION]);
-	if (e->verify_only)
+	if (e->sum_trees)
 		for (int side = 0; side < SIDES; side++)
 			treesum_add(&e->sum[side], "", &now[side],
 				    metadata_preserve(e, ENTRY_DIRECTORY),
