@@ -39,6 +39,7 @@ enum report_output {
 
 /* Which entries a list has. */
 enum report_level {
+	REPORT_USUAL, /* errors; of one kind: as those of the others */
 	REPORT_ERRORS,
 	REPORT_ALL,
 };
@@ -55,8 +56,7 @@ enum report_kind {
 struct report_options {
 	enum report_output output;
 	enum report_level level;
-	enum report_level kind[REPORT_KINDS]; /* where kind_set */
-	bool kind_set[REPORT_KINDS];
+	enum report_level kind[REPORT_KINDS];
 	char *to; /* a directory, or s3://bucket/prefix; NULL: below the state
 		     directory */
 };
@@ -65,7 +65,7 @@ struct report_options {
 static inline enum report_level report_level_of(const struct report_options *o,
 						enum report_kind kind)
 {
-	return o->kind_set[kind] ? o->kind[kind] : o->level;
+	return o->kind[kind] != REPORT_USUAL ? o->kind[kind] : o->level;
 }
 
 #define REPORT_ERROR 512

@@ -65,76 +65,88 @@ int settings_parse_time(const char *text, int64_t *ret_ns)
 	return -EINVAL;
 }
 
-/* A value that is one of some words, ours or DataSync's, in any case. */
-struct choice {
-	const char *word;
-	int value;
-};
+/* --- Choices -------------------------------------------------------------- */
 
-static int choose(const struct choice *choices, size_t count, const char *word,
-		  int *ret)
+static const struct setting_choice transfer_words[] = {
+    {"changed", TRANSFER_CHANGED}, {"all", TRANSFER_ALL}, {0}};
+
+static const struct setting_choice overwrite_words[] = {
+    {"always", OVERWRITE_ALWAYS}, {"never", OVERWRITE_NEVER}, {0}};
+
+static const struct setting_choice deleted_words[] = {
+    {"keep", DELETED_KEEP},
+    {"remove", DELETED_REMOVE},
+    {"PRESERVE", DELETED_KEEP},
+    {0}};
+
+static const struct setting_choice verify_words[] = {
+    {"transferred", VERIFY_TRANSFERRED},
+    {"all", VERIFY_ALL},
+    {"none", VERIFY_NONE},
+    {"ONLY_FILES_TRANSFERRED", VERIFY_TRANSFERRED},
+    {"POINT_IN_TIME_CONSISTENT", VERIFY_ALL},
+    {0}};
+
+static const struct setting_choice report_words[] = {
+    {"none", REPORT_NONE},
+    {"summary", REPORT_SUMMARY},
+    {"standard", REPORT_STANDARD},
+    {"SUMMARY_ONLY", REPORT_SUMMARY},
+    {0}};
+
+static const struct setting_choice level_words[] = {
+    {"errors", REPORT_ERRORS},
+    {"all", REPORT_ALL},
+    {"ERRORS_ONLY", REPORT_ERRORS},
+    {"SUCCESSES_AND_ERRORS", REPORT_ALL},
+    {0}};
+
+static const struct setting_choice logged_words[] = {
+    {"off", LOGGED_NOTHING},
+    {"basic", LOGGED_BASIC},
+    {"transfer", LOGGED_TRANSFER},
+    {0}};
+
+static const struct setting_choice format_words[] = {
+    {"text", false}, {"json", true}, {0}};
+
+static int choose(const struct setting *s, const char *word, int *ret)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (strcasecmp(word, choices[i].word) != 0)
+	for (const struct setting_choice *c = s->choices; c->word; c++) {
+		if (strcasecmp(word, c->word) != 0)
 			continue;
-		*ret = choices[i].value;
+		*ret = c->value;
 		return 0;
 	}
 	return -EINVAL;
 }
 
-static int take_transfer(struct sync_options *o, const char *value, char *error,
-			 size_t error_size)
+/* Enums are as wide as an int with gcc and clang, whatever their values. */
+static int take_choice(const struct setting *s, struct sync_options *o,
+		       const char *value, char *error, size_t error_size)
 {
-	static const struct choice choices[] = {
-	    {"changed", TRANSFER_CHANGED},
-	    {"all", TRANSFER_ALL},
-	};
-	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
+	(void)error;
+	(void)error_size;
+	return choose(s, value, (int *)(void *)((char *)o + s->at));
+}
+
+static int take_log_format(const struct setting *s, struct sync_options *o,
+			   const char *value, char *error, size_t error_size)
+{
+	int n, r = choose(s, value, &n);
 
 	(void)error;
 	(void)error_size;
 	if (r == 0)
-		o->transfer = (enum sync_transfer)n;
+		o->log.json = n;
 	return r;
 }
 
-static int take_overwrite(struct sync_options *o, const char *value,
-			  char *error, size_t error_size)
-{
-	static const struct choice choices[] = {
-	    {"always", OVERWRITE_ALWAYS},
-	    {"never", OVERWRITE_NEVER},
-	};
-	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
-
-	(void)error;
-	(void)error_size;
-	if (r == 0)
-		o->overwrite = (enum sync_overwrite)n;
-	return r;
-}
-
-static int take_deleted(struct sync_options *o, const char *value, char *error,
-			size_t error_size)
-{
-	static const struct choice choices[] = {
-	    {"keep", DELETED_KEEP},
-	    {"remove", DELETED_REMOVE},
-	    {"PRESERVE", DELETED_KEEP},
-	};
-	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
-
-	(void)error;
-	(void)error_size;
-	if (r == 0)
-		o->deleted = (enum sync_deleted)n;
-	return r;
-}
+/* --- Other values --------------------------------------------------------- */
 
 /* "1000" or "5%"; "none" takes a limit back that was set before. */
-static int take_max_delete(struct sync_options *o, const char *value,
-			   char *error, size_t error_size)
+static int take_max_delete(const struct setting *s, struct sync_options *o,
+			   const char *value, char *error, size_t error_size)
 {
 	size_t len = strlen(value);
 	bool percent = len > 0 && value[len - 1] == '%';
@@ -142,6 +154,7 @@ static int take_max_delete(struct sync_options *o, const char *value,
 	uint64_t n;
 	int r;
 
+	(void)s;
 	(void)error;
 	(void)error_size;
 	if (!digits)
@@ -159,31 +172,13 @@ static int take_max_delete(struct sync_options *o, const char *value,
 	return 0;
 }
 
-static int take_verify(struct sync_options *o, const char *value, char *error,
-		       size_t error_size)
-{
-	static const struct choice choices[] = {
-	    {"transferred", VERIFY_TRANSFERRED},
-	    {"all", VERIFY_ALL},
-	    {"none", VERIFY_NONE},
-	    {"ONLY_FILES_TRANSFERRED", VERIFY_TRANSFERRED},
-	    {"POINT_IN_TIME_CONSISTENT", VERIFY_ALL},
-	};
-	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
-
-	(void)error;
-	(void)error_size;
-	if (r == 0)
-		o->verify = (enum sync_verify)n;
-	return r;
-}
-
-static int take_jobs(struct sync_options *o, const char *value, char *error,
-		     size_t error_size)
+static int take_jobs(const struct setting *s, struct sync_options *o,
+		     const char *value, char *error, size_t error_size)
 {
 	uint64_t n;
 	int r;
 
+	(void)s;
 	(void)error;
 	(void)error_size;
 	r = settings_parse_number(value, 1, ENGINE_JOBS_MAX, &n);
@@ -200,45 +195,50 @@ static struct filter *filter_of(struct sync_options *o)
 	return o->filter;
 }
 
-static int take_include(struct sync_options *o, const char *value, char *error,
-			size_t error_size)
+static int take_include(const struct setting *s, struct sync_options *o,
+			const char *value, char *error, size_t error_size)
 {
 	struct filter *f = filter_of(o);
 
+	(void)s;
 	return f ? filter_add(f, FILTER_INCLUDE, value, error, error_size)
 		 : -ENOMEM;
 }
 
-static int take_exclude(struct sync_options *o, const char *value, char *error,
-			size_t error_size)
+static int take_exclude(const struct setting *s, struct sync_options *o,
+			const char *value, char *error, size_t error_size)
 {
 	struct filter *f = filter_of(o);
 
+	(void)s;
 	return f ? filter_add(f, FILTER_EXCLUDE, value, error, error_size)
 		 : -ENOMEM;
 }
 
-static int take_include_from(struct sync_options *o, const char *value,
-			     char *error, size_t error_size)
+static int take_include_from(const struct setting *s, struct sync_options *o,
+			     const char *value, char *error, size_t error_size)
 {
 	struct filter *f = filter_of(o);
 
+	(void)s;
 	return f ? filter_add_file(f, FILTER_INCLUDE, value, error, error_size)
 		 : -ENOMEM;
 }
 
-static int take_exclude_from(struct sync_options *o, const char *value,
-			     char *error, size_t error_size)
+static int take_exclude_from(const struct setting *s, struct sync_options *o,
+			     const char *value, char *error, size_t error_size)
 {
 	struct filter *f = filter_of(o);
 
+	(void)s;
 	return f ? filter_add_file(f, FILTER_EXCLUDE, value, error, error_size)
 		 : -ENOMEM;
 }
 
-static int take_bwlimit(struct sync_options *o, const char *value, char *error,
-			size_t error_size)
+static int take_bwlimit(const struct setting *s, struct sync_options *o,
+			const char *value, char *error, size_t error_size)
 {
+	(void)s;
 	return timetable_parse(value, &o->bandwidth, error, error_size);
 }
 
@@ -251,20 +251,22 @@ static int take_limit(const char *value, uint64_t *ret)
 	return 0;
 }
 
-static int take_iops(struct sync_options *o, const char *value, char *error,
-		     size_t error_size)
+static int take_iops(const struct setting *s, struct sync_options *o,
+		     const char *value, char *error, size_t error_size)
 {
+	(void)s;
 	(void)error;
 	(void)error_size;
 	return take_limit(value, &o->iops);
 }
 
-static int take_retries(struct sync_options *o, const char *value, char *error,
-			size_t error_size)
+static int take_retries(const struct setting *s, struct sync_options *o,
+			const char *value, char *error, size_t error_size)
 {
 	uint64_t n;
 	int r = settings_parse_number(value, 0, RETRIES_MAX, &n);
 
+	(void)s;
 	(void)error;
 	(void)error_size;
 	if (r == 0)
@@ -272,12 +274,13 @@ static int take_retries(struct sync_options *o, const char *value, char *error,
 	return r;
 }
 
-static int take_max_errors(struct sync_options *o, const char *value,
-			   char *error, size_t error_size)
+static int take_max_errors(const struct setting *s, struct sync_options *o,
+			   const char *value, char *error, size_t error_size)
 {
 	uint64_t n;
 	int r;
 
+	(void)s;
 	(void)error;
 	(void)error_size;
 	if (!strcmp(value, "off")) {
@@ -290,9 +293,10 @@ static int take_max_errors(struct sync_options *o, const char *value,
 	return r;
 }
 
-static int take_max_duration(struct sync_options *o, const char *value,
-			     char *error, size_t error_size)
+static int take_max_duration(const struct setting *s, struct sync_options *o,
+			     const char *value, char *error, size_t error_size)
 {
+	(void)s;
 	(void)error;
 	(void)error_size;
 	if (strcmp(value, "off") != 0)
@@ -300,71 +304,6 @@ static int take_max_duration(struct sync_options *o, const char *value,
 	o->duration_ns = 0;
 	return 0;
 }
-
-static int take_report(struct sync_options *o, const char *value, char *error,
-		       size_t error_size)
-{
-	static const struct choice choices[] = {
-	    {"none", REPORT_NONE},
-	    {"summary", REPORT_SUMMARY},
-	    {"standard", REPORT_STANDARD},
-	    {"SUMMARY_ONLY", REPORT_SUMMARY},
-	};
-	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
-
-	(void)error;
-	(void)error_size;
-	if (r == 0)
-		o->report.output = (enum report_output)n;
-	return r;
-}
-
-static int choose_level(const char *value, enum report_level *ret)
-{
-	static const struct choice choices[] = {
-	    {"errors", REPORT_ERRORS},
-	    {"all", REPORT_ALL},
-	    {"ERRORS_ONLY", REPORT_ERRORS},
-	    {"SUCCESSES_AND_ERRORS", REPORT_ALL},
-	};
-	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
-
-	if (r == 0)
-		*ret = (enum report_level)n;
-	return r;
-}
-
-static int take_report_level(struct sync_options *o, const char *value,
-			     char *error, size_t error_size)
-{
-	(void)error;
-	(void)error_size;
-	return choose_level(value, &o->report.level);
-}
-
-static int take_level_of(struct sync_options *o, enum report_kind kind,
-			 const char *value)
-{
-	int r = choose_level(value, &o->report.kind[kind]);
-
-	if (r == 0)
-		o->report.kind_set[kind] = true;
-	return r;
-}
-
-#define TAKE_LEVEL(name, kind)                                     \
-	static int name(struct sync_options *o, const char *value, \
-			char *error, size_t error_size)            \
-	{                                                          \
-		(void)error;                                       \
-		(void)error_size;                                  \
-		return take_level_of(o, kind, value);              \
-	}
-
-TAKE_LEVEL(take_transferred, REPORT_TRANSFERRED)
-TAKE_LEVEL(take_verified, REPORT_VERIFIED)
-TAKE_LEVEL(take_skipped, REPORT_SKIPPED)
-TAKE_LEVEL(take_deleted_level, REPORT_DELETED)
 
 /* The path of a file or directory from the root: a daemon has another
  * directory of its own. NULL when out of memory. */
@@ -379,11 +318,12 @@ static char *whole_path(const char *value)
 	return here && asprintf(&path, "%s/%s", here, value) >= 0 ? path : NULL;
 }
 
-static int take_report_to(struct sync_options *o, const char *value,
-			  char *error, size_t error_size)
+static int take_report_to(const struct setting *s, struct sync_options *o,
+			  const char *value, char *error, size_t error_size)
 {
 	char *path;
 
+	(void)s;
 	(void)error;
 	(void)error_size;
 	if (!*value)
@@ -396,11 +336,12 @@ static int take_report_to(struct sync_options *o, const char *value,
 	return 0;
 }
 
-static int take_metrics_file(struct sync_options *o, const char *value,
-			     char *error, size_t error_size)
+static int take_metrics_file(const struct setting *s, struct sync_options *o,
+			     const char *value, char *error, size_t error_size)
 {
 	char *path;
 
+	(void)s;
 	(void)error;
 	(void)error_size;
 	if (!*value)
@@ -415,8 +356,8 @@ static int take_metrics_file(struct sync_options *o, const char *value,
 
 /* Whoever runs it opens what this names, see logsink.h; a file that is called
  * like one of the words is written with a slash. */
-static int take_log(struct sync_options *o, const char *value, char *error,
-		    size_t error_size)
+static int take_log(const struct setting *s, struct sync_options *o,
+		    const char *value, char *error, size_t error_size)
 {
 	static const char cloudwatch[] = "cloudwatch:";
 	bool word = !strcmp(value, "stderr") || !strcmp(value, "syslog") ||
@@ -424,6 +365,7 @@ static int take_log(struct sync_options *o, const char *value, char *error,
 		    !strncmp(value, cloudwatch, sizeof(cloudwatch) - 1);
 	char *text;
 
+	(void)s;
 	(void)error;
 	(void)error_size;
 	if (!*value || !strcmp(value, cloudwatch))
@@ -436,41 +378,12 @@ static int take_log(struct sync_options *o, const char *value, char *error,
 	return 0;
 }
 
-static int take_log_level(struct sync_options *o, const char *value,
-			  char *error, size_t error_size)
-{
-	static const struct choice choices[] = {
-	    {"off", LOGGED_NOTHING},
-	    {"basic", LOGGED_BASIC},
-	    {"transfer", LOGGED_TRANSFER},
-	};
-	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
-
-	(void)error;
-	(void)error_size;
-	if (r == 0)
-		o->log.level = (enum sync_logged)n;
-	return r;
-}
-
-static int take_log_format(struct sync_options *o, const char *value,
-			   char *error, size_t error_size)
-{
-	static const struct choice choices[] = {{"text", 0}, {"json", 1}};
-	int n, r = choose(choices, ARRAY_SIZE(choices), value, &n);
-
-	(void)error;
-	(void)error_size;
-	if (r == 0)
-		o->log.json = n;
-	return r;
-}
-
-static int take_files_from(struct sync_options *o, const char *value,
-			   char *error, size_t error_size)
+static int take_files_from(const struct setting *s, struct sync_options *o,
+			   const char *value, char *error, size_t error_size)
 {
 	char *path;
 
+	(void)s;
 	(void)error;
 	(void)error_size;
 	if (!*value)
@@ -483,15 +396,22 @@ static int take_files_from(struct sync_options *o, const char *value,
 	return 0;
 }
 
-#define FLAG(member) .flag = offsetof(struct sync_options, member)
+#define FLAG(member) .at = offsetof(struct sync_options, member)
+#define CHOICE(member, words)                                             \
+	.take = take_choice, .at = offsetof(struct sync_options, member), \
+	.choices = (words)
+
+_Static_assert(sizeof(enum sync_verify) == sizeof(int) &&
+		   sizeof(enum report_level) == sizeof(int),
+	       "see take_choice()");
 
 static const struct setting settings[] = {
-    {"transfer-mode", "changed or all", .take = take_transfer},
-    {"overwrite", "always or never", .take = take_overwrite},
-    {"deleted", "keep or remove", .take = take_deleted},
+    {"transfer-mode", "changed or all", CHOICE(transfer, transfer_words)},
+    {"overwrite", "always or never", CHOICE(overwrite, overwrite_words)},
+    {"deleted", "keep or remove", CHOICE(deleted, deleted_words)},
     {"max-delete", "a number, a percentage such as 5%, or none",
      .take = take_max_delete},
-    {"verify", "transferred, all or none", .take = take_verify},
+    {"verify", "transferred, all or none", CHOICE(verify, verify_words)},
     {"no-owner", FLAG(no_owner)},
     {"no-mode", FLAG(no_mode)},
     {"no-times", FLAG(no_times)},
@@ -517,18 +437,24 @@ static const struct setting settings[] = {
      .take = take_max_errors},
     {"max-duration", "a time like 90s, 15m, 6h or 1d, or off",
      .take = take_max_duration},
-    {"report", "none, summary or standard", .take = take_report},
-    {"report-level", "errors or all", .take = take_report_level},
-    {"report-transferred", "errors or all", .take = take_transferred},
-    {"report-verified", "errors or all", .take = take_verified},
-    {"report-skipped", "errors or all", .take = take_skipped},
-    {"report-deleted", "errors or all", .take = take_deleted_level},
+    {"report", "none, summary or standard",
+     CHOICE(report.output, report_words)},
+    {"report-level", "errors or all", CHOICE(report.level, level_words)},
+    {"report-transferred", "errors or all",
+     CHOICE(report.kind[REPORT_TRANSFERRED], level_words)},
+    {"report-verified", "errors or all",
+     CHOICE(report.kind[REPORT_VERIFIED], level_words)},
+    {"report-skipped", "errors or all",
+     CHOICE(report.kind[REPORT_SKIPPED], level_words)},
+    {"report-deleted", "errors or all",
+     CHOICE(report.kind[REPORT_DELETED], level_words)},
     {"report-to", "a directory, or s3://bucket/prefix", .take = take_report_to},
     {"metrics-file", "a file", .take = take_metrics_file},
     {"log", "stderr, a file, syslog, journal or cloudwatch:GROUP[:STREAM]",
      .take = take_log},
-    {"log-level", "off, basic or transfer", .take = take_log_level},
-    {"log-format", "text or json", .take = take_log_format},
+    {"log-level", "off, basic or transfer", CHOICE(log.level, logged_words)},
+    {"log-format", "text or json", .take = take_log_format,
+     .choices = format_words},
 };
 
 const struct setting *settings_get(size_t *ret_count)
@@ -558,7 +484,7 @@ static int set_value(const struct setting *s, struct sync_options *o,
 
 	error[0] = '\0';
 	if (value)
-		r = s->take(o, value, error, error_size);
+		r = s->take(s, o, value, error, error_size);
 	if (r == -ENOMEM)
 		snprintf(error, error_size, "out of memory");
 	else if (r < 0 && error[0] == '\0')
@@ -584,8 +510,8 @@ int settings_set(struct sync_options *o, const char *word, const char *value,
 		return -ENOENT;
 	}
 	return s->expects ? set_value(s, o, value, error, error_size)
-			  : set_flag((bool *)((char *)o + s->flag), value,
-				     error, error_size);
+			  : set_flag((bool *)((char *)o + s->at), value, error,
+				     error_size);
 }
 
 int settings_set_live(struct sync_options *o, const char *word,

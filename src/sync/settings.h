@@ -15,20 +15,29 @@
 
 struct sync_options;
 
+/* One of the words that a value may be, ours or DataSync's, in any case. The
+ * last one of a list has none. */
+struct setting_choice {
+	const char *word;
+	int value;
+};
+
 struct setting {
 	const char *word;
 	/* What a value is, to follow "say"; NULL: a flag, which takes no
 	 * value, or yes or no. */
 	const char *expects;
-	size_t flag; /* of a flag: where its bool is in struct sync_options */
-	bool many;   /* may be given several times; else the last one counts,
-			and a section of the configuration has it once */
-	bool live;   /* may be changed while a run is under way: what
-			engine_adopt() takes over */
+	size_t at; /* of a flag its bool, of a choice its enum: where it is in
+		      struct sync_options */
+	const struct setting_choice *choices; /* NULL: no choice */
+	bool many; /* may be given several times; else the last one counts,
+		      and a section of the configuration has it once */
+	bool live; /* may be changed while a run is under way: what
+		      engine_adopt() takes over */
 	/* Sets it. -EINVAL: a bad value; `error` is left empty when `expects`
 	 * says all there is to say. -ENOMEM. */
-	int (*take)(struct sync_options *o, const char *value, char *error,
-		    size_t error_size);
+	int (*take)(const struct setting *s, struct sync_options *o,
+		    const char *value, char *error, size_t error_size);
 };
 
 /* All of them, in the order of the manual. */

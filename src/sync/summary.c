@@ -191,6 +191,7 @@ static void put_list(FILE *f, const struct sync_options *o)
 static void put_report(FILE *f, const struct sync_options *o)
 {
 	static const char *const level[] = {
+	    [REPORT_USUAL] = "ERRORS_ONLY",
 	    [REPORT_ERRORS] = "ERRORS_ONLY",
 	    [REPORT_ALL] = "SUCCESSES_AND_ERRORS",
 	};
@@ -208,7 +209,7 @@ static void put_report(FILE *f, const struct sync_options *o)
 		r->output == REPORT_SUMMARY ? "SUMMARY_ONLY" : "STANDARD",
 		level[r->level], to ? to : "null");
 	for (int kind = 0, n = 0; kind < REPORT_KINDS; kind++)
-		if (r->kind_set[kind])
+		if (r->kind[kind] != REPORT_USUAL)
 			fprintf(f, "%s\"%s\":{\"ReportLevel\":\"%s\"}",
 				n++ ? "," : "",
 				report_kind_name((enum report_kind)kind),
