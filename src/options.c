@@ -40,137 +40,39 @@ enum {
 	OPT_SETTING, /* and on: the options of a task, by number */
 };
 
-static const struct option sync_options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"state", required_argument, NULL, OPT_STATE},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"dry-run", no_argument, NULL, OPT_DRY_RUN},
-    {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
-    {"max-wait", required_argument, NULL, OPT_MAX_WAIT},
-    {"quiet", no_argument, NULL, OPT_QUIET},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {0},
-};
+#define OF(name) (1u << COMMAND_##name)
+#define RUNS     (OF(SYNC) | OF(VERIFY) | OF(CUTOVER) | OF(CHECK))
+#define ANY      (~0u)
 
-static const struct option verify_options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"state", required_argument, NULL, OPT_STATE},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
-    {"quiet", no_argument, NULL, OPT_QUIET},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {0},
-};
-
-static const struct option cutover_options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"state", required_argument, NULL, OPT_STATE},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
-    {"max-wait", required_argument, NULL, OPT_MAX_WAIT},
-    {"quiet", no_argument, NULL, OPT_QUIET},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {0},
-};
-
-static const struct option mount_options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"state", required_argument, NULL, OPT_STATE},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
-    {"max-wait", required_argument, NULL, OPT_MAX_WAIT},
-    {"no-sync", no_argument, NULL, OPT_NO_SYNC},
-    {"interval", required_argument, NULL, OPT_INTERVAL},
-    {"once", no_argument, NULL, OPT_ONCE},
-    {"options", required_argument, NULL, 'o'},
-    {"foreground", no_argument, NULL, 'f'},
-    {"debug", no_argument, NULL, 'd'},
-    {"quiet", no_argument, NULL, OPT_QUIET},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {0},
-};
-
-/* A command line of sync can be checked as it is. */
-static const struct option check_options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"state", required_argument, NULL, OPT_STATE},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"no-connect", no_argument, NULL, OPT_NO_CONNECT},
-    {"dry-run", no_argument, NULL, OPT_DRY_RUN},
-    {"no-queue", no_argument, NULL, OPT_NO_QUEUE},
-    {"max-wait", required_argument, NULL, OPT_MAX_WAIT},
-    {"quiet", no_argument, NULL, OPT_QUIET},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {0},
-};
-
-static const struct option estimate_options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"state", required_argument, NULL, OPT_STATE},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"sample", optional_argument, NULL, OPT_SAMPLE},
-    {"quiet", no_argument, NULL, OPT_QUIET},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {0},
-};
-
-static const struct option status_options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"state", required_argument, NULL, OPT_STATE},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"watch", no_argument, NULL, OPT_WATCH},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {0},
-};
-
-static const struct option history_options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"state", required_argument, NULL, OPT_STATE},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {0},
-};
-
-static const struct option report_options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"state", required_argument, NULL, OPT_STATE},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"csv", no_argument, NULL, OPT_CSV},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"html", no_argument, NULL, OPT_HTML},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {0},
-};
-
-static const struct option set_options[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"state", required_argument, NULL, OPT_STATE},
-    {"task", required_argument, NULL, OPT_TASK},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {0},
+/* The options of the commands; those of a task are in settings.h. */
+static const struct command_option {
+	struct option option;
+	unsigned of; /* the commands that have it: OF() of each */
+} command_options[] = {
+    {{"config", required_argument, NULL, OPT_CONFIG}, ANY},
+    {{"state", required_argument, NULL, OPT_STATE}, ANY},
+    {{"task", required_argument, NULL, OPT_TASK}, ANY},
+    /* A command line of sync can be checked as it is. */
+    {{"dry-run", no_argument, NULL, OPT_DRY_RUN}, OF(SYNC) | OF(CHECK)},
+    {{"no-connect", no_argument, NULL, OPT_NO_CONNECT}, OF(CHECK)},
+    {{"no-queue", no_argument, NULL, OPT_NO_QUEUE}, RUNS | OF(MOUNT)},
+    {{"max-wait", required_argument, NULL, OPT_MAX_WAIT},
+     OF(SYNC) | OF(CUTOVER) | OF(CHECK) | OF(MOUNT)},
+    {{"no-sync", no_argument, NULL, OPT_NO_SYNC}, OF(MOUNT)},
+    {{"interval", required_argument, NULL, OPT_INTERVAL}, OF(MOUNT)},
+    {{"once", no_argument, NULL, OPT_ONCE}, OF(MOUNT)},
+    {{"options", required_argument, NULL, 'o'}, OF(MOUNT)},
+    {{"foreground", no_argument, NULL, 'f'}, OF(MOUNT)},
+    {{"debug", no_argument, NULL, 'd'}, OF(MOUNT)},
+    {{"sample", optional_argument, NULL, OPT_SAMPLE}, OF(ESTIMATE)},
+    {{"watch", no_argument, NULL, OPT_WATCH}, OF(STATUS)},
+    {{"csv", no_argument, NULL, OPT_CSV}, OF(REPORT)},
+    {{"html", no_argument, NULL, OPT_HTML}, OF(REPORT)},
+    {{"json", no_argument, NULL, OPT_JSON}, ANY & ~(OF(MOUNT) | OF(SET))},
+    {{"quiet", no_argument, NULL, OPT_QUIET}, RUNS | OF(ESTIMATE) | OF(MOUNT)},
+    {{"verbose", no_argument, NULL, 'v'}, RUNS | OF(ESTIMATE) | OF(MOUNT)},
+    {{"help", no_argument, NULL, 'h'}, ANY},
+    {{"version", no_argument, NULL, 'V'}, ANY},
 };
 
 /* An option of the task; what is said of it must name it as it was written. */
@@ -522,35 +424,26 @@ static const struct command_word {
 	const char *word;
 	enum command command;
 	const char *short_options;
-	const struct option *long_options; /* its own */
-	bool settings;                     /* and those of a task */
+	bool settings;  /* has the options of a task too */
 	unsigned named; /* how many operands there are when the first one is
 			   the name of a task */
 	bool looks;     /* only looks at tasks, also at those that are not in
 			   the configuration */
 	int (*take_operands)(struct options *o);
 } command_words[] = {
-    {"sync", COMMAND_SYNC, "0vhV", sync_options, true, 1, false,
-     take_locations},
-    {"verify", COMMAND_VERIFY, "0vhV", verify_options, true, 1, false,
-     take_locations},
-    {"cutover", COMMAND_CUTOVER, "vhV", cutover_options, true, 1, false,
-     take_cutover},
-    {"check", COMMAND_CHECK, "0vhV", check_options, true, 1, false,
-     take_checked},
-    {"estimate", COMMAND_ESTIMATE, "0vhV", estimate_options, true, 1, false,
-     take_locations},
-    {"status", COMMAND_STATUS, "hV", status_options, false, 1, true,
-     take_target},
-    {"history", COMMAND_HISTORY, "hV", history_options, false, 1, true,
-     take_target},
-    {"report", COMMAND_REPORT, "hV", report_options, false, 1, true,
-     take_reported},
-    {"set", COMMAND_SET, "hV", set_options, false, 1, true, take_changes},
+    {"sync", COMMAND_SYNC, "0vhV", true, 1, false, take_locations},
+    {"verify", COMMAND_VERIFY, "0vhV", true, 1, false, take_locations},
+    {"cutover", COMMAND_CUTOVER, "vhV", true, 1, false, take_cutover},
+    {"check", COMMAND_CHECK, "0vhV", true, 1, false, take_checked},
+    {"estimate", COMMAND_ESTIMATE, "0vhV", true, 1, false, take_locations},
+    {"status", COMMAND_STATUS, "hV", false, 1, true, take_target},
+    {"history", COMMAND_HISTORY, "hV", false, 1, true, take_target},
+    {"report", COMMAND_REPORT, "hV", false, 1, true, take_reported},
+    {"set", COMMAND_SET, "hV", false, 1, true, take_changes},
 };
 
 static const struct command_word mount_word = {
-    NULL, COMMAND_MOUNT, "o:0fdvhV", mount_options, true, 2, false, take_mount,
+    NULL, COMMAND_MOUNT, "o:0fdvhV", true, 2, false, take_mount,
 };
 
 static const struct command_word *find_word(const char *word)
@@ -567,16 +460,16 @@ static struct option *list_options(const struct command_word *w)
 	size_t count = 0;
 	size_t settings_count;
 	const struct setting *settings = settings_get(&settings_count);
-	struct option *ret;
+	struct option *ret = calloc(
+	    ARRAY_SIZE(command_options) + settings_count + 1, sizeof(*ret));
 
-	while (w->long_options[count].name)
-		count++;
-	ret = calloc(count + settings_count + 1, sizeof(*ret));
 	if (!ret)
 		return NULL;
-	memcpy(ret, w->long_options, count * sizeof(*ret));
+	for (size_t i = 0; i < ARRAY_SIZE(command_options); i++)
+		if (command_options[i].of & 1u << w->command)
+			ret[count++] = command_options[i].option;
 	for (size_t i = 0; w->settings && i < settings_count; i++)
-		ret[count + i] = (struct option){
+		ret[count++] = (struct option){
 		    .name = settings[i].word,
 		    /* --no-mode=no takes back what the configuration says. */
 		    .has_arg = settings[i].expects ? required_argument
