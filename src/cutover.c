@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/directories.h"
 #include "base/human.h"
 #include "base/jsonout.h"
 #include "base/log.h"
@@ -197,7 +198,7 @@ int cutover_write(const struct cutover *c, const char *directory,
 	if (!path)
 		r = -ENOMEM;
 	if (r == 0)
-		r = report_make_directory(parent);
+		r = directories_make(parent);
 	if (r == 0)
 		r = write_file(path, json);
 	if (r < 0)

@@ -19,10 +19,10 @@ struct waiter {
 	bool done;
 };
 
-#define WAITER_INIT                                    \
-	{                                              \
-		.lock = PTHREAD_MUTEX_INITIALIZER,     \
-		.changed = PTHREAD_COND_INITIALIZER,   \
+#define WAITER_INIT                                  \
+	{                                            \
+		.lock = PTHREAD_MUTEX_INITIALIZER,   \
+		.changed = PTHREAD_COND_INITIALIZER, \
 	}
 
 static inline void waiter_wake(struct waiter *w)

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/directories.h"
 #include "base/escape.h"
 #include "base/jsonout.h"
 #include "base/log.h"
@@ -366,26 +367,6 @@ void report_add(struct report *r, enum report_kind kind,
 
 /* --- Life ----------------------------------------------------------------- */
 
-int report_make_directory(const char *path)
-{
-	CLEANUP_FREE char *copy = strdup(path);
-
-	if (!copy)
-		return -ENOMEM;
-	for (char *at = copy + 1;; at++) {
-		char c = *at;
-
-		if (c != '/' && c != '\0')
-			continue;
-		*at = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		if (c == '\0')
-			return 0;
-		*at = c;
-	}
-}
-
 static int set_up(struct report *r, const char *directory, const char *task)
 {
 	int n = 0;
@@ -398,9 +379,9 @@ static int set_up(struct report *r, const char *directory, const char *task)
 		r->detailed = NULL;
 	if (!r->summary || !r->detailed)
 		return -ENOMEM;
-	n = report_make_directory(r->summary);
+	n = directories_make(r->summary);
 	if (n == 0 && r->options.output == REPORT_STANDARD)
-		n = report_make_directory(r->detailed);
+		n = directories_make(r->detailed);
 	return n;
 }
 

@@ -124,9 +124,6 @@ struct report *report_free(struct report *r);
 void report_deliver(const struct report_options *options,
 		    const char *state_directory, const atomic_bool *cancel);
 
-/* Makes a directory, mode 0700, with those above it. 0 or negative errno. */
-int report_make_directory(const char *path);
-
 /* "exec-.." of an execution's number. */
 #define REPORT_EXECUTION 24
 const char *report_execution(uint64_t execution, char ret[REPORT_EXECUTION]);

@@ -30,6 +30,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/directories.h"
 #include "base/log.h"
 #include "sync/mailbox.h"
 #include "sync/mountfile.h"
@@ -293,44 +294,12 @@ static int check_place(const char *path, const struct task_options *o,
 	return r;
 }
 
-/* One directory of the way; that it is there already is as good. */
-static int make_directory(const char *path)
-{
-	struct stat st;
-	int r = mkdir(path, 0700) < 0 ? -errno : 0;
-
-	/* On a read-only parent mkdir() may not even look whether it exists. */
-	if (r < 0 && stat(path, &st) == 0)
-		r = S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-	return r;
-}
-
-/* mkdir -p with mode 0700 for all that is made. */
-static int make_directories(const char *path)
-{
-	CLEANUP_FREE char *copy = strdup(path);
-	char *at = copy;
-	int r = 0;
-
-	if (!copy)
-		return -ENOMEM;
-	while (r == 0 && *(at += strspn(at, "/")) != '\0') {
-		at += strcspn(at, "/");
-		char end = *at;
-
-		*at = '\0';
-		r = make_directory(copy);
-		*at = end;
-	}
-	return r;
-}
-
 /* Makes the state directory and finds out its real name, which stays right
  * when the working directory changes. */
 static int make_place(struct task *t, const char *path, char *error,
 		      size_t error_size)
 {
-	int r = make_directories(path);
+	int r = directories_make(path);
 
 	if (r == 0) {
 		t->directory = realpath(path, NULL);
