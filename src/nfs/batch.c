@@ -68,6 +68,7 @@
 struct batch_memory {
 	struct client *client;
 	int64_t deadline_ns; /* how long back-offs in a row may last */
+	size_t items;        /* in a compound at the most; 0: no limit */
 
 	/* Learned; they only ever fall. */
 	atomic_size_t ops;
@@ -136,6 +137,11 @@ struct batch_memory *batch_memory_free(struct batch_memory *m)
 {
 	free(m);
 	return NULL;
+}
+
+void batch_memory_set_items(struct batch_memory *m, size_t items)
+{
+	m->items = items;
 }
 
 static size_t least(size_t a, size_t b)
@@ -302,6 +308,8 @@ static size_t fitting(const struct batch *b, const uint32_t *index,
 	const void *previous = NULL;
 	size_t n = 0;
 
+	if (b->memory->items > 0)
+		count = least(count, b->memory->items);
 	while (n < count) {
 		const void *item = item_at(b, index[n]);
 		struct batch_item_cost cost = b->kind->cost(item, previous);

@@ -75,6 +75,10 @@ struct batch_memory *batch_memory_new(struct client *client,
 				      unsigned deadline_s);
 struct batch_memory *batch_memory_free(struct batch_memory *m);
 
+/* No compound carries more items than this, however few they are; 0: as many
+ * as there is room for. Before the first batch. */
+void batch_memory_set_items(struct batch_memory *m, size_t items);
+
 /*
  * What one compound holds now: operations beside SEQUENCE, bytes of encoded
  * operations, bytes of their results. It may shrink, never grow, as the server

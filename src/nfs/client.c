@@ -119,6 +119,7 @@ static int init_shared(struct conn_shared *s, const struct client_options *o,
 	int r;
 
 	gethostname(machine, sizeof(machine) - 1);
+	s->slots = o->slots;
 	s->deadline_ns = deadline_s * NS_PER_S;
 	atomic_init(&s->rtt_ns, INT64_MAX);
 	oncrpc_auth_init(&s->auth, machine, o->uid, o->gid, o->gids,

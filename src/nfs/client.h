@@ -44,6 +44,8 @@ struct client_options {
 	const char *host; /* name or address, or several with commas */
 	uint16_t port;
 	unsigned conns;      /* 0: chosen by the round trip, 1 to 4 */
+	unsigned slots;      /* calls in flight on each; 0: as many as the
+				server gives */
 	unsigned deadline_s; /* 0: the default of 180 s; the first connection
 				is waited for at most 20 s of it, and a refused
 				or unresolvable one not at all */

@@ -513,6 +513,8 @@ static int make_session(struct conn *c, int64_t deadline_ns, char *why,
 	if (r < 0)
 		return r;
 	c->counted = true;
+	if (c->shared->slots > 0 && c->session.slots > c->shared->slots)
+		c->session.slots = c->shared->slots;
 	c->home = c->link.peer;
 	atomic_store(&c->shared->home, c->link.address);
 	slots_reset(&c->flight.slots, c->session.slots);

@@ -32,6 +32,7 @@ struct conn_shared {
 	struct tls *tls;     /* NULL: not encrypted */
 	struct oncrpc_auth auth;
 	struct clientid clientid;
+	unsigned slots;      /* of a session at the most; 0: all it has */
 	int64_t deadline_ns; /* how long a server may say nothing at all */
 	atomic_bool stop;    /* calls end with -ECANCELED, threads end */
 	_Atomic uint64_t requests; /* records sent */

@@ -18,7 +18,9 @@
  * behind the host), mountport=N (of the mount service, with vers=3),
  * conns=N 1..16, uid=N, gid=N (AUTH_SYS credentials; default: the caller's),
  * deadline=SECONDS 1..86400 (how long an unreachable server is waited for),
- * tls (yes or no), ca=FILE (whose certificates are trusted).
+ * tls (yes or no), ca=FILE (whose certificates are trusted). Only with
+ * vers=4.1, to measure with: batch=N 1..64 items in a compound at the most,
+ * depth=N 1..64 compounds under way on a connection.
  *
  * A host fs-ID, or its DNS name, is an Amazon EFS file system, reached with TLS
  * unless tls=no says otherwise. Only it has: accesspoint=fsap-ID, iam (yes or
@@ -55,6 +57,8 @@ struct location {
 	bool has_port;       /* it was written */
 	uint16_t mount_port; /* NFSv3: 0: the portmapper is asked */
 	unsigned conns;      /* 0: chosen by the round trip */
+	unsigned batch;      /* items in a compound at the most; 0: its room */
+	unsigned depth;      /* compounds a connection; 0: as the server says */
 	unsigned deadline_s; /* 0: the default */
 	int64_t uid;         /* -1: the caller's */
 	int64_t gid;

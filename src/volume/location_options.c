@@ -13,6 +13,8 @@
 
 #define CONNS_MAX    16
 #define DEADLINE_MAX 86400
+#define BATCH_MAX    64
+#define DEPTH_MAX    64
 #define ID_MAX       UINT32_C(4294967294) /* -1 means nobody at all */
 
 /* An option's number, plain decimal digits from `min` to `max`. */
@@ -159,9 +161,11 @@ static const struct option options[] = {
     TEXT("accesspoint", access_point),
     TEXT("awsprofile", aws_profile),
     TEXT("az", zone),
+    NUMBER("batch", batch, 1, BATCH_MAX),
     TEXT("ca", ca),
     NUMBER("conns", conns, 1, CONNS_MAX),
     NUMBER("deadline", deadline_s, 1, DEADLINE_MAX),
+    NUMBER("depth", depth, 1, DEPTH_MAX),
     NUMBER("gid", gid, 0, ID_MAX),
     FLAG("iam", iam),
     NUMBER("mountport", mount_port, 1, UINT16_MAX),
@@ -288,6 +292,10 @@ int location_check_options(struct location_parser *p)
 		return location_refuse(p,
 				       "mountport= is for vers=3, which this "
 				       "location does not ask for");
+	if ((l->batch || l->depth) && l->version != LOCATION_V41)
+		return location_refuse(p, "batch= and depth= are for vers=4.1: "
+					  "other versions have no compounds of "
+					  "several items");
 	if (l->file_system && !is_seen(p, "tls"))
 		l->tls = true;
 	result = location_check_efs(p);

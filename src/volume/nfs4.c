@@ -322,6 +322,7 @@ static int connect_to(struct v4 *v, const struct location *l, char *error,
 	struct client_options options = {
 	    .port = l->port,
 	    .conns = l->conns,
+	    .slots = l->depth,
 	    .deadline_s = l->deadline_s,
 	    .uid = l->uid >= 0 ? (uint32_t)l->uid : geteuid(),
 	    .gid = l->gid >= 0 ? (uint32_t)l->gid : getegid(),
@@ -394,7 +395,8 @@ static unsigned depth_for(int64_t rtt_ns, unsigned slots)
 	return depth > 0 ? (unsigned)depth : 1;
 }
 
-static void fill_info(struct v4 *v)
+/* `batch`: of the location. */
+static void fill_info(struct v4 *v, unsigned batch)
 {
 	struct volume_info *info = &v->volume.info;
 	struct batch_item_cost room = batch_get_room(v->memory);
@@ -412,6 +414,8 @@ static void fill_info(struct v4 *v)
 	info->whole_items = room.ops > WHOLE_OPS + WHOLE_DIR_OPS
 				? (room.ops - WHOLE_DIR_OPS) / WHOLE_OPS
 				: 1;
+	if (batch > 0 && info->whole_items > batch)
+		info->whole_items = batch;
 }
 
 int v4_open(const struct location *location, struct volume **ret, char *error,
@@ -435,6 +439,8 @@ int v4_open(const struct location *location, struct volume **ret, char *error,
 		result = v->memory ? 0 : -ENOMEM;
 	}
 	if (!result)
+		batch_memory_set_items(v->memory, location->batch);
+	if (!result)
 		result =
 		    v4_resolve(v, location->path, &v->root,
 			       &v->volume.info.root_attr, error, error_size);
@@ -443,7 +449,7 @@ int v4_open(const struct location *location, struct volume **ret, char *error,
 		return result;
 	}
 	learn_limits(v);
-	fill_info(v);
+	fill_info(v, location->batch);
 	*ret = &v->volume;
 	return 0;
 }

@@ -62,3 +62,22 @@ grown() {
 	(($(grown "$s1" "$s2" calls) <= files * 2 / 100))
 	same_tree "$source_dir" "$destination_dir"
 }
+
+@test "a location can say how few entries a request carries" {
+	local s0 s1 d0 d1 few='conns=1&batch=1&depth=1' files=100
+
+	fresh_pair counted
+	"$MKTREE" --uniform --dirs 1 --files "$files" --size 4096 "$source_dir"
+	source+="?$few" destination+="?$few"
+	s0=$(proxy_stats counted_source)
+	d0=$(proxy_stats counted_destination)
+	run_sync 0
+	expect FilesTransferred=$files FilesVerified=$files
+	s1=$(proxy_stats counted_source)
+	d1=$(proxy_stats counted_destination)
+	[ $(($(stat_of "$s1" connections) - $(stat_of "$s0" connections))) = 1 ]
+	(($(grown "$s0" "$s1" calls) >= files))
+	# Written, and read again.
+	(($(grown "$d0" "$d1" calls) >= 2 * files))
+	same_tree "$source_dir" "$destination_dir"
+}

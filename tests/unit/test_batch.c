@@ -200,6 +200,22 @@ static void test_bytes(void **state)
 	assert_int_equal(fake.calls, 5);
 }
 
+/* Whatever there is room for. */
+static void test_items(void **state)
+{
+	(void)state;
+	batch_memory_set_items(fixture.memory, 1);
+	prepare(7);
+	run(7);
+	assert_all_found(7);
+	assert_int_equal(fake.calls, 7);
+	batch_memory_set_items(fixture.memory, 3);
+	prepare(7);
+	run(7);
+	assert_all_found(7);
+	assert_int_equal(fake.calls, 7 + 3);
+}
+
 /* More than fits goes alone. */
 static void test_oversize(void **state)
 {
@@ -492,6 +508,7 @@ int main(void)
 	    TEST(test_nothing),
 	    TEST(test_many),
 	    TEST(test_bytes),
+	    TEST(test_items),
 	    TEST(test_oversize),
 	    TEST(test_prefix),
 	    TEST(test_delay),

@@ -190,6 +190,30 @@ static void test_many_calls(void **state)
 	close_both(c, &f);
 }
 
+/* No more slots than were asked for, and no more than there are. */
+static void test_few_slots(void **state)
+{
+	struct fake f = {0};
+	struct client_options o = {
+	    .host = "127.0.0.1",
+	    .conns = 2,
+	    .slots = 3,
+	};
+	struct client *c;
+	char error[512];
+
+	(void)state;
+	fake_start(&f);
+	o.port = f.port;
+	assert_int_equal(client_open(&o, &c, error, sizeof(error)), 0);
+	assert_int_equal(client_get_limits(c).slots, 2 * 3);
+	client_free(c);
+	o.slots = 1000;
+	assert_int_equal(client_open(&o, &c, error, sizeof(error)), 0);
+	assert_int_equal(client_get_limits(c).slots, 2 * 8);
+	close_both(c, &f);
+}
+
 /* Holds the first call's reply back until the second has come. */
 static enum fake_action reverse(struct fake *f, const struct fake_request *r)
 {
@@ -881,6 +905,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_call_and_farewell),
 	    cmocka_unit_test(test_many_calls),
+	    cmocka_unit_test(test_few_slots),
 	    cmocka_unit_test(test_out_of_order),
 	    cmocka_unit_test(test_foreground_first),
 	    cmocka_unit_test(test_replay_after_cut),

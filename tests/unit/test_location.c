@@ -247,6 +247,10 @@ static const struct {
     {"nfs://host/?nfsport=65536", "nfsport="},
     {"nfs://host:5/?nfsport=6", "nfsport=6 is another port than the 5"},
     {"nfs://host/?vers=3&mountport=", "mountport="},
+    {"nfs://host/?batch=0", "batch=0 is not a number from 1 to 64"},
+    {"nfs://host/?depth=65", "depth=65 is not a number from 1 to 64"},
+    {"nfs://host/?batch=1&vers=3", "batch= and depth= are for vers=4.1"},
+    {"nfs://host/?depth=1&vers=4.0", "batch= and depth= are for vers=4.1"},
     {"nfs://host/?mountport=5", "mountport= is for vers=3"},
     {"nfs://host/?mountport=5&vers=4.0", "mountport= is for vers=3"},
     {"nfs://host/?vers=4.2", "vers=4.2"},
@@ -376,6 +380,17 @@ static void test_options(void **state)
 		assert_string_equal(l->text, "h:/");
 		location_free(l);
 	}
+}
+
+static void test_measuring(void **state)
+{
+	struct location *l = must_parse("nfs://h/?batch=1&depth=64");
+
+	(void)state;
+	assert_int_equal(l->batch, 1);
+	assert_int_equal(l->depth, 64);
+	assert_string_equal(l->text, "h:/");
+	location_free(l);
 }
 
 static void test_bad(void **state)
@@ -539,6 +554,7 @@ int main(void)
 	    cmocka_unit_test(test_tls),
 	    cmocka_unit_test(test_options),
 	    cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_measuring),
 	    cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_short_error),
 	    cmocka_unit_test(test_local),
