@@ -96,8 +96,8 @@ _efsbridge()
 				--files-from --from0 --include --include-from --iops-limit --jobs --json
 				--log --log-format --log-level
 				--max-delete --max-duration --max-errors --max-wait --metrics-file
-				--no-atime --no-mode --no-owner --no-queue --no-times --overwrite
-				--quiet --report
+				--new-root --no-atime --no-mode --no-owner --no-queue --no-times
+				--overwrite --quiet --report
 				--report-deleted --report-level --report-skipped --report-to
 				--report-transferred --report-verified --retries --state
 				--task --transfer-mode --verbose --verify'
@@ -106,8 +106,9 @@ _efsbridge()
 			options+=' --bwlimit --deleted --exclude --exclude-from --include
 				--include-from --iops-limit --jobs --json
 				--log --log-format --log-level --max-delete
-				--max-duration --max-errors --max-wait --no-atime --no-mode
-				--no-owner --no-queue --no-times --overwrite --quiet --report
+				--max-duration --max-errors --max-wait --new-root --no-atime
+				--no-mode --no-owner --no-queue --no-times --overwrite --quiet
+				--report
 				--report-deleted --report-level --report-skipped --report-to
 				--report-transferred --report-verified --retries --state --task
 				--transfer-mode --verbose --verify'
@@ -116,7 +117,7 @@ _efsbridge()
 			options+=' --exclude --exclude-from --files-from --from0
 				--include --include-from
 				--jobs --json --log --log-format --log-level
-				--no-mode --no-owner --no-queue --no-times
+				--new-root --no-mode --no-owner --no-queue --no-times
 				--quiet --state --task'
 			;;
 		check)
@@ -135,7 +136,7 @@ _efsbridge()
 				--files-from --foreground --from0 --include --include-from --interval
 				--iops-limit --jobs --log --log-format --log-level
 				--max-delete --max-duration
-				--max-errors --max-wait --no-atime --no-mode --no-owner
+				--max-errors --max-wait --new-root --no-atime --no-mode --no-owner
 				--no-queue --no-sync --no-times
 				--once --options --overwrite --quiet --report
 				--report-deleted --report-level --report-skipped --report-to

@@ -390,6 +390,39 @@ static int get_roots(struct engine *e)
 	return 0;
 }
 
+/*
+ * Whether the roots are those of the run before. Where a side is not mounted
+ * there is mostly an empty directory: as a source it would be taken for one
+ * from which all was deleted, as a destination it would be filled. Device
+ * numbers change whenever something is mounted, so inode numbers tell.
+ */
+static int check_roots(struct engine *e)
+{
+	struct manifest_reader *reader = manifest_reader_new(e->manifest);
+	uint64_t now[SIDES], before[SIDES];
+	int found;
+
+	if (!reader)
+		return -ENOMEM;
+	found = manifest_get_roots(reader, before);
+	manifest_reader_free(reader);
+	if (found < 0)
+		return found;
+	for (int side = 0; side < SIDES; side++) {
+		now[side] = e->root_attr[side].fileid;
+		if (found == 1 && now[side] != before[side] &&
+		    !e->options.new_root) {
+			engine_stop(e, -EREMCHG, (enum side)side);
+			return -EREMCHG;
+		}
+	}
+	if (e->options.dry_run ||
+	    (found == 1 && now[SOURCE] == before[SOURCE] &&
+	     now[DESTINATION] == before[DESTINATION]))
+		return 0;
+	return manifest_put_roots(e->manifest, now);
+}
+
 void engine_push_root(struct engine *e, struct dirnode *d)
 {
 	pthread_mutex_lock(&e->finish_lock);
@@ -653,6 +686,8 @@ static int prepare(struct engine *e)
 	}
 	gate_pass(&e->gate);
 	r = get_roots(e);
+	if (r == 0)
+		r = check_roots(e);
 	if (r == 0 && !e->options.dry_run && !e->verify_only) {
 		r = metadata_probe(e);
 		if (r < 0)

@@ -84,6 +84,7 @@ struct sync_options {
 	bool no_mode;          /* do not preserve permission bits */
 	bool no_times;         /* do not preserve mtime and atime */
 	bool no_atime;         /* do not preserve the atime alone */
+	bool new_root;         /* a root may be another than last time */
 	unsigned jobs;         /* lanes; 0: chosen by the round trip */
 	struct filter *filter; /* what is left out; NULL: nothing */
 	char *files_from;      /* the file that lists what is visited, from
@@ -217,7 +218,8 @@ void engine_each_transfer(struct engine *e,
 /*
  * Why a run stopped: the errno and the side, for LOST, STOPPED and TIME_UP.
  * Beside those of the volumes: -ETIME, the time that it may take was over;
- * -ETOOMANYREFS, more entries have failed than may.
+ * -ETOOMANYREFS, more entries have failed than may; -EREMCHG, the root of a
+ * side is another directory than that of the run before.
  */
 int engine_get_stop(const struct engine *e, enum side *ret_side);
 

@@ -319,6 +319,16 @@ int manifest_begin(struct manifest *m, struct manifest_execution *ret)
 	return 0;
 }
 
+int manifest_put_roots(struct manifest *m, const uint64_t fileid[SIDES])
+{
+	struct manifest_item like = {.kind = ITEM_ROOTS};
+	int r;
+
+	memcpy(like.roots, fileid, sizeof(like.roots));
+	r = put(m, &like);
+	return r < 0 ? r : manifest_flush(m);
+}
+
 uint64_t manifest_next_execution(struct manifest *m)
 {
 	return manifest_writer_peek_execution(m->writer);

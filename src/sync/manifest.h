@@ -23,6 +23,7 @@
 
 #include "base/digest.h"
 #include "nfs/attr.h"
+#include "sync/side.h"
 
 struct manifest;
 struct manifest_reader;
@@ -150,6 +151,13 @@ uint64_t manifest_next_execution(struct manifest *m);
 int manifest_end(struct manifest *m, const struct manifest_execution *e);
 
 /*
+ * The inode numbers of both roots, as a run has met them: by these the next
+ * one tells that what it finds there is something else, mostly because a side
+ * is not mounted. Committed on return.
+ */
+int manifest_put_roots(struct manifest *m, const uint64_t fileid[SIDES]);
+
+/*
  * Opens the manifest in `directory` only to be read, beside a process that may
  * be writing it: nothing can be put. -ENOENT when there is none; closed with
  * manifest_close().
@@ -201,6 +209,9 @@ int manifest_find_directory(struct manifest_reader *r, uint64_t parent,
  * is the caller's pointer `name`. */
 int manifest_get(struct manifest_reader *r, uint64_t directory,
 		 const char *name, struct manifest_row *ret);
+
+/* What manifest_put_roots() was given last: 1 found, 0 none, negative error. */
+int manifest_get_roots(struct manifest_reader *r, uint64_t ret_fileid[SIDES]);
 
 /* Likewise for the partial of a large file. */
 int manifest_get_partial(struct manifest_reader *r, uint64_t directory,

@@ -10,6 +10,8 @@
 #include "sync/manifest_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +35,7 @@ enum statement {
 	INTERRUPT_EXECUTIONS,
 	BEGIN_EXECUTION,
 	END_EXECUTION,
+	PUT_VALUE,
 	STATEMENTS,
 };
 
@@ -80,6 +83,7 @@ static const char *const statements[STATEMENTS] = {
 			" VALUES (?1, ?2, 0, 'RUNNING', ?3)",
     [END_EXECUTION] = "UPDATE execution SET ended_ns = ?2, status = ?3,"
 		      " summary = ?4 WHERE id = ?1",
+    [PUT_VALUE] = "REPLACE INTO task (key, value) VALUES (?1, ?2)",
 };
 
 struct manifest_apply {
@@ -243,6 +247,23 @@ static int end_execution(struct manifest_apply *a,
 	return run(a, END_EXECUTION);
 }
 
+/* As text, like all values there. */
+static int put_roots(struct manifest_apply *a, const uint64_t fileid[SIDES])
+{
+	struct sqlite3_stmt *stmt = a->stmt[PUT_VALUE];
+	char text[24];
+	int r = 0;
+
+	for (int side = 0; r == 0 && side < SIDES; side++) {
+		snprintf(text, sizeof(text), "%" PRIu64, fileid[side]);
+		sqlite3_bind_text(stmt, 1, manifest_root_key((enum side)side),
+				  -1, SQLITE_STATIC);
+		sqlite3_bind_text(stmt, 2, text, -1, SQLITE_TRANSIENT);
+		r = run(a, PUT_VALUE);
+	}
+	return r;
+}
+
 /* Notes the row on which FIND_LINKS stands. */
 static int note_unlinked(struct manifest_apply *a)
 {
@@ -309,6 +330,8 @@ static int apply_one(struct manifest_apply *a, const struct manifest_item *item)
 		return begin_execution(a, &item->execution);
 	case ITEM_END:
 		return end_execution(a, &item->execution);
+	case ITEM_ROOTS:
+		return put_roots(a, item->roots);
 	}
 	return -EINVAL;
 }

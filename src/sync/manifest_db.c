@@ -184,7 +184,8 @@ struct sqlite3 *manifest_db_close(struct sqlite3 *db)
 int manifest_db_explain(const char *path, struct sqlite3 *db, int error_number,
 			char *error, size_t error_size)
 {
-	const char *why = db ? sqlite3_errmsg(db) : strerror(-error_number);
+	const char *why =
+	    db ? sqlite3_errmsg(db) : "its tables contradict themselves";
 
 	switch (error_number) {
 	case -EUCLEAN:

@@ -138,6 +138,9 @@ int manifest_read_id(struct sqlite3_stmt *stmt, int column, uint64_t *ret);
 /* A path, checked; it lives until the statement steps on. */
 int manifest_read_path(struct sqlite3_stmt *stmt, int column, const char **ret);
 
+/* The key in table `task` of the file id of a side's root. */
+const char *manifest_root_key(enum side side);
+
 /* True for a status that an execution can have. */
 bool manifest_is_status(const char *status);
 
@@ -153,6 +156,7 @@ enum manifest_item_kind {
 	ITEM_DROP_PARTIAL,
 	ITEM_BEGIN,
 	ITEM_END,
+	ITEM_ROOTS,
 };
 
 /* One write, with copies of all its strings behind it. */
@@ -170,7 +174,8 @@ struct manifest_item {
 		struct {
 			uint64_t id;
 			const char *path;
-		} made; /* ITEM_DIRECTORY */
+		} made;                /* ITEM_DIRECTORY */
+		uint64_t roots[SIDES]; /* ITEM_ROOTS: their file ids */
 	};
 	max_align_t room[]; /* what the pointers above point to */
 };

@@ -186,6 +186,49 @@ int manifest_get(struct manifest_reader *r, uint64_t directory,
 	return found;
 }
 
+/* A number that was put as text: 1 found, 0 none. */
+static int get_number(struct manifest_reader *r, const char *key, uint64_t *ret)
+{
+	struct sqlite3_stmt *stmt = NULL;
+	const char *text;
+	char *end = NULL;
+	int found = manifest_db_prepare(
+	    r->db, "SELECT value FROM task WHERE key = ?1", &stmt);
+
+	if (found < 0)
+		return found;
+	sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
+	switch (sqlite3_step(stmt)) {
+	case SQLITE_ROW:
+		text = (const char *)sqlite3_column_text(stmt, 0);
+		errno = 0;
+		*ret = text ? strtoull(text, &end, 10) : 0;
+		found = !text                                  ? -ENOMEM
+			: errno || end == text || *end != '\0' ? -EUCLEAN
+							       : 1;
+		break;
+	case SQLITE_DONE:
+		break;
+	default:
+		found = manifest_db_errno(r->db);
+	}
+	sqlite3_finalize(stmt);
+	return found;
+}
+
+int manifest_get_roots(struct manifest_reader *r, uint64_t ret_fileid[SIDES])
+{
+	uint64_t fileid[SIDES] = {0};
+	int found = 1;
+
+	for (int side = 0; found == 1 && side < SIDES; side++)
+		found = get_number(r, manifest_root_key((enum side)side),
+				   &fileid[side]);
+	if (found == 1)
+		memcpy(ret_fileid, fileid, sizeof(fileid));
+	return found;
+}
+
 int manifest_get_partial(struct manifest_reader *r, uint64_t directory,
 			 const char *name, struct manifest_partial *ret)
 {

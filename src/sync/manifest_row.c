@@ -327,6 +327,11 @@ int manifest_read_path(struct sqlite3_stmt *stmt, int column, const char **ret)
  * The view `entries` says the same words: see manifest_schema.c.
  */
 
+const char *manifest_root_key(enum side side)
+{
+	return side == SOURCE ? "source_root" : "destination_root";
+}
+
 bool manifest_is_status(const char *status)
 {
 	static const char *const all[] = {"RUNNING",    "SUCCESS",

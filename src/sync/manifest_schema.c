@@ -504,6 +504,15 @@ int manifest_schema_prepare(struct sqlite3 *db, const char *path,
 	return r;
 }
 
+/* Returns no rows, and fails where a table or a column is missing. */
+static const char all_that_is_read[] =
+    "SELECT key, value FROM task LIMIT 0;"
+    "SELECT id, parent, name, path FROM directory LIMIT 0;"
+    "SELECT directory, name, " MANIFEST_ROW_COLUMNS " FROM entry LIMIT 0;"
+    "SELECT directory, name, " MANIFEST_PARTIAL_COLUMNS " FROM partial LIMIT 0;"
+    "SELECT id, started_ns, ended_ns, status, summary FROM execution"
+    " LIMIT 0;";
+
 int manifest_schema_check(struct sqlite3 *db, const char *path, char *error,
 			  size_t error_size)
 {
@@ -512,8 +521,12 @@ int manifest_schema_check(struct sqlite3 *db, const char *path, char *error,
 
 	if (r < 0)
 		return r;
-	if (version >= MANIFEST_READABLE)
-		return 0;
+	if (version >= MANIFEST_READABLE) {
+		r = manifest_db_exec(db, all_that_is_read);
+		return r < 0
+			   ? manifest_db_explain(path, db, r, error, error_size)
+			   : 0;
+	}
 	snprintf(error, error_size,
 		 "%s: the manifest was never used: run the task once", path);
 	return -ENOENT;

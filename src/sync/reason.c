@@ -94,7 +94,17 @@ static const char *stop_text(int error)
 	case -ENOSPC:
 		return "full: make room and run again, what is done is kept";
 	case -EROFS:
-		return "read-only: export it read-write";
+		return "read-only: export or mount it read-write, and run "
+		       "again, what is done is kept";
+	case -EREMCHG:
+		return "its root is not the directory that it was in the last "
+		       "run: see that the right one is mounted there, and run "
+		       "again; if it is meant to be another, say so with "
+		       "--new-root. Nothing was changed";
+	case -EUCLEAN:
+		return "manifest.db is damaged: stopped, what is done is kept; "
+		       "move it away, and the next run compares all entries "
+		       "and makes a new one";
 	}
 	return NULL;
 }

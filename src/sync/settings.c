@@ -416,6 +416,7 @@ static const struct setting settings[] = {
     {"no-mode", FLAG(no_mode)},
     {"no-times", FLAG(no_times)},
     {"no-atime", FLAG(no_atime)},
+    {"new-root", FLAG(new_root)},
     {"jobs", "a number from 1 to " STRING_OF(ENGINE_JOBS_MAX),
      .take = take_jobs, .live = true},
     {"include", "patterns, joined by |", .take = take_include, .many = true},

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "sync/manifest.h"
 
@@ -115,6 +116,68 @@ static void test_nothing_to_read(void **state)
 	    manifest_open_read(empty, &m, f->error, sizeof(f->error)), -ENOENT);
 	assert_non_null(strstr(f->error, empty));
 	assert_int_equal(rmdir(empty), 0); /* nothing was made in it */
+}
+
+/* What is there is told before anything is read. */
+static void test_table_missing(void **state)
+{
+	static const char *const drops[] = {
+	    "DROP TABLE execution",
+	    "DROP TABLE partial",
+	    "ALTER TABLE entry DROP COLUMN digest",
+	};
+	struct fixture *f = *state;
+	char path[128];
+	struct manifest *m;
+
+	snprintf(path, sizeof(path), "%s/manifest.db", f->directory);
+	for (size_t i = 0; i < sizeof(drops) / sizeof(drops[0]); i++) {
+		sqlite3 *db;
+
+		assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db,
+					      "DROP VIEW IF EXISTS entries;"
+					      "DROP VIEW IF EXISTS executions;",
+					      NULL, NULL, NULL),
+				 SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db, drops[i], NULL, NULL, NULL),
+				 SQLITE_OK);
+		sqlite3_close(db);
+		assert_int_equal(manifest_open_read(f->directory, &m, f->error,
+						    sizeof(f->error)),
+				 -EUCLEAN);
+		assert_non_null(strstr(f->error, path));
+		assert_non_null(strstr(f->error, "move it away"));
+	}
+}
+
+static void test_roots(void **state)
+{
+	static const uint64_t put[][2] = {{1, 2}, {UINT64_MAX, 0}};
+	struct fixture *f = *state;
+	uint64_t got[2] = {7, 8};
+	sqlite3 *db;
+	char path[128];
+
+	assert_int_equal(manifest_get_roots(f->r, got), 0);
+	assert_int_equal(got[0], 7);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(manifest_put_roots(f->m, put[i]), 0);
+		assert_int_equal(manifest_get_roots(f->r, got), 1);
+		assert_memory_equal(got, put[i], sizeof(got));
+	}
+	assert_int_equal(manifest_put_roots(f->other, put[0]), -EROFS);
+
+	/* Somebody has written there. */
+	snprintf(path, sizeof(path), "%s/manifest.db", f->directory);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "UPDATE task SET value = '12x'"
+				      " WHERE key = 'destination_root'",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(manifest_get_roots(f->r, got), -EUCLEAN);
+	sqlite3_close(db);
 }
 
 static void test_find_directory(void **state)
@@ -317,6 +380,8 @@ int main(void)
 	    T(test_read_beside_writer),
 	    T(test_read_only_writes_nothing),
 	    T(test_nothing_to_read),
+	    T(test_table_missing),
+	    T(test_roots),
 	    T(test_find_directory),
 	    T(test_watch),
 	    T(test_watch_comes_after_commit),
