@@ -175,14 +175,27 @@ static void say_denied(const struct engine *e, const struct attr *ours)
 			    what, ours->uid, ours->gid);
 }
 
-int metadata_probe(struct engine *e)
+/* What is left here would stay until the next run: once more, if need be. */
+static void remove_probes(struct volume *v, struct volume_remove *gone)
+{
+	struct volume_remove again[PROBES];
+	size_t n = 0;
+
+	volume_run(v, VOLUME_REMOVE, gone, PROBES);
+	for (int i = 0; i < PROBES; i++)
+		if (gone[i].result != 0 && gone[i].result != -ENOENT)
+			again[n++] = gone[i];
+	if (n > 0)
+		volume_run(v, VOLUME_REMOVE, again, n);
+}
+
+/* Makes the probes and removes them; what came of it is in `make`. */
+static void probe(struct engine *e, struct volume_make *make)
 {
 	struct volume *v = e->volume[DESTINATION];
 	const struct handle *root = volume_get_info(v)->root;
-	struct volume_make make[PROBES];
 	struct volume_remove gone[PROBES];
 	char name[PROBES][TEMPNAME_SIZE];
-	int r;
 
 	for (int i = 0; i < PROBES; i++) {
 		tempname_next(&e->tempname, name[i]);
@@ -199,12 +212,29 @@ int metadata_probe(struct engine *e)
 	make[PROBE_LINK].set =
 	    (struct attr_set){.which = ATTR_SET_MTIME, .mtime_ns = NS_PER_S};
 	volume_run(v, VOLUME_MAKE, make, PROBES);
+	remove_probes(v, gone);
+}
+
+int metadata_probe(struct engine *e)
+{
+	struct volume_make make[PROBES];
+	bool refused;
+	int r;
+
+	probe(e, make);
+	refused = is_denied(make[PROBE_UID].result) ||
+		  is_denied(make[PROBE_GID].result) ||
+		  is_denied(make[PROBE_LINK].result);
+	if (make[PROBE_PLAIN].result == 0 && refused) {
+		/* Much hangs on it: to be refused once is not yet a rule. */
+		volume_items_done(VOLUME_MAKE, make, PROBES);
+		probe(e, make);
+	}
 	r = make[PROBE_PLAIN].result;
 	if (r == 0) {
 		judge_probes(e, make);
 		say_denied(e, &make[PROBE_PLAIN].ret_attr);
 	}
-	volume_run(v, VOLUME_REMOVE, gone, PROBES);
 	volume_items_done(VOLUME_MAKE, make, PROBES);
 	/* A root that takes no entries may have directories that do. */
 	return is_denied(r) || r == -EOPNOTSUPP ? 0 : r;

@@ -16,7 +16,8 @@
  * connections, with what is on the line.
  *
  * With --fault it does one thing wrong, see fault.h; the statistics say how
- * often.
+ * often, and whether the server did anything twice, see once.h. SIGHUP: it does
+ * nothing wrong from then on.
  *
  * One thread, one poll loop. A connection is a `pair` of sockets and two `way`s
  * through the proxy:
@@ -28,6 +29,7 @@
  */
 #include "delayline.h"
 #include "fault.h"
+#include "once.h"
 #include "record.h"
 #include "rpcstat.h"
 
@@ -63,11 +65,13 @@ struct way {
 	struct delayline line;
 	bool ended;    /* `from` will send no more */
 	bool finished; /* and `to` was told so */
+	int64_t late;  /* nothing goes on before that */
 };
 
 struct pair {
 	LIST_ENTRY(pair) next;
 	struct way way[DIRECTIONS];
+	uint64_t id;   /* among all there were */
 	size_t polled; /* index of the client's socket, the server's follows */
 };
 
@@ -79,6 +83,7 @@ struct proxy {
 	const char *stats_path;
 	struct rpcstat stat;
 	struct fault *fault; /* NULL: none */
+	struct once *once;   /* with a fault */
 	LIST_HEAD(, pair) pairs;
 	struct pollfd *polls; /* listener, signals, two of each pair */
 	size_t npolls;
@@ -120,9 +125,13 @@ static void publish_stats(const struct proxy *proxy)
 	if (!stream)
 		err(1, "open_memstream");
 	rpcstat_print(&proxy->stat, stream);
-	if (proxy->fault)
+	if (proxy->fault) {
 		fprintf(stream, "faults %ju\n",
 			(uintmax_t)fault_count(proxy->fault));
+		fprintf(stream, "places %ju\n",
+			(uintmax_t)fault_places(proxy->fault));
+		once_print(proxy->once, stream);
+	}
 	if (fclose(stream) == EOF)
 		err(1, "open_memstream");
 	publish(proxy->stats_path, text);
@@ -167,6 +176,8 @@ static void way_init(struct way *way, int from, int to)
 
 static void pair_free(struct proxy *proxy, struct pair *pair)
 {
+	if (proxy->fault)
+		fault_ended(proxy->fault, pair->id);
 	for (size_t i = 0; i < DIRECTIONS; i++) {
 		record_reader_done(&pair->way[i].reader);
 		delayline_done(&pair->way[i].line);
@@ -203,17 +214,19 @@ static void accept_client(struct proxy *proxy)
 	way_init(&pair->way[DOWN], server, client);
 	LIST_INSERT_HEAD(&proxy->pairs, pair, next);
 	proxy->pairs_count++;
-	proxy->stat.connections++;
+	pair->id = ++proxy->stat.connections;
 }
 
 /* --- Records ------------------------------------------------------------- */
 
 /* Every record passes here: count it, and put it on the line. */
-static void pass_record(struct proxy *proxy, struct way *way,
+static void pass_record(struct proxy *proxy, struct pair *pair,
 			enum direction direction, struct record *record)
 {
+	struct way *way = &pair->way[direction];
 	const unsigned char *payload;
 	size_t size;
+	int64_t due;
 
 	if (direction == UP)
 		proxy->stat.bytes_up += record->size;
@@ -225,7 +238,21 @@ static void pass_record(struct proxy *proxy, struct way *way,
 		rpcstat_up(&proxy->stat, payload, size);
 	else
 		rpcstat_down(&proxy->stat, payload, size);
-	delayline_push(&way->line, record, now_ns() + proxy->delay_ns);
+	due = now_ns() + proxy->delay_ns;
+	delayline_push(&way->line, record, due > way->late ? due : way->late);
+}
+
+/* What truly goes to the server or comes from it. */
+static void count_once(struct proxy *proxy, struct pair *pair,
+		       enum direction direction, struct record *record)
+{
+	size_t size;
+	const unsigned char *payload = record_payload(record, &size);
+
+	if (direction == UP)
+		once_up(proxy->once, pair->id, payload, size);
+	else
+		once_down(proxy->once, pair->id, payload, size);
 }
 
 /* The same by way of the fault. -ECONNRESET: the connection is to end. */
@@ -233,19 +260,25 @@ static int pass_with_fault(struct proxy *proxy, struct pair *pair,
 			   enum direction direction, struct record *record)
 {
 	struct way *way = &pair->way[direction];
-	uint64_t id = (uint64_t)(uintptr_t)pair;
 	enum fault_verdict verdict = FAULT_PASS;
 
+	if (proxy->fault && direction == DOWN)
+		count_once(proxy, pair, direction, record);
 	if (proxy->fault)
 		verdict = direction == UP
-			      ? fault_up(proxy->fault, id, &record)
-			      : fault_down(proxy->fault, id, &record);
+			      ? fault_up(proxy->fault, pair->id, &record)
+			      : fault_down(proxy->fault, pair->id, &record);
 	switch (verdict) {
+	case FAULT_LATE:
+		way->late = now_ns() + FAULT_LATE_MS * INT64_C(1000000);
+		/* Fall through. */
 	case FAULT_PASS:
-		pass_record(proxy, way, direction, record);
+		if (proxy->fault && direction == UP)
+			count_once(proxy, pair, direction, record);
+		pass_record(proxy, pair, direction, record);
 		return 0;
 	case FAULT_ANSWER:
-		pass_record(proxy, &pair->way[DOWN], DOWN, record);
+		pass_record(proxy, pair, DOWN, record);
 		return 0;
 	case FAULT_SWALLOW:
 		free(record);
@@ -405,6 +438,11 @@ static bool handle_signal(struct proxy *proxy)
 		cut_all(proxy);
 		return false;
 	}
+	if (info.ssi_signo == SIGHUP) {
+		if (proxy->fault)
+			fault_stop(proxy->fault);
+		return false;
+	}
 	publish_stats(proxy);
 	return info.ssi_signo != SIGUSR1;
 }
@@ -483,6 +521,7 @@ static int catch_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
@@ -553,6 +592,8 @@ int main(int argc, char **argv)
 			"[--delay MS] [--port-file FILE] [--stats FILE] "
 			"[--fault FAULT]");
 
+	if (proxy.fault)
+		proxy.once = once_new();
 	proxy.signals = catch_signals();
 	proxy.listener = listen_on((uint16_t)port, port_file);
 	run(&proxy);
@@ -562,5 +603,6 @@ int main(int argc, char **argv)
 	freeaddrinfo(proxy.server);
 	free(proxy.polls);
 	free(proxy.fault);
+	once_free(proxy.once);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "record.h"
 
 #include <arpa/inet.h>
+#include <err.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,4 +130,28 @@ const unsigned char *record_payload(struct record *record, size_t *ret_size)
 	memcpy(record->bytes, &header, sizeof(header));
 	*ret_size = to - HEADER_BYTES;
 	return record->bytes + HEADER_BYTES;
+}
+
+void record_splice(struct record **record, size_t at, size_t old,
+		   const void *bytes, size_t len)
+{
+	size_t size;
+	const unsigned char *from = record_payload(*record, &size);
+	struct record *r =
+	    calloc(1, sizeof(*r) + HEADER_BYTES + size - old + len);
+	unsigned char *to;
+	uint32_t header;
+
+	if (!r)
+		err(1, "calloc");
+	to = r->bytes + HEADER_BYTES;
+	memcpy(to, from, at);
+	if (bytes && len > 0)
+		memcpy(to + at, bytes, len);
+	memcpy(to + at + len, from + at + old, size - at - old);
+	r->size = HEADER_BYTES + size - old + len;
+	header = htonl(LAST_FRAGMENT | (uint32_t)(r->size - HEADER_BYTES));
+	memcpy(r->bytes, &header, sizeof(header));
+	free(*record);
+	*record = r;
 }

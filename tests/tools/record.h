@@ -53,4 +53,11 @@ int record_reader_next(struct record_reader *reader, struct record **ret);
  */
 const unsigned char *record_payload(struct record *record, size_t *ret_size);
 
+/*
+ * Puts `len` bytes (NULL: zeros) in the place of `old` bytes at `at` of what
+ * the record says. It is another record then, of one fragment.
+ */
+void record_splice(struct record **record, size_t at, size_t old,
+		   const void *bytes, size_t len);
+
 #endif

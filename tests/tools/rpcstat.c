@@ -2,23 +2,16 @@
 /*
  * Operations of a COMPOUND carry no length: to find the second one, the
  * arguments of the first must be walked over. A table tells for each operation
- * what its arguments are made of (RFC 7530 and RFC 8881, sections 16 and 18):
- *
- *	w  a word of 4 bytes
- *	d  8 bytes: an offset, a cookie, a verifier, a client id
- *	s  16 bytes: a stateid or a session id
- *	o  a length and so many bytes, padded: a name, a handle, data
- *	b  a count and so many words: a bitmap of attributes
- *	a  attributes with their values: a bitmap, then bytes
- *
+ * what its arguments are made of (RFC 7530 and RFC 8881, sections 16 and 18)
+ * in the letters of cursor.h,
  * and a function where that depends on a value in them. An operation that is
  * not in the table ends the walk, and the COMPOUND counts as `undecoded`.
  */
 #include "rpcstat.h"
 
-#include <arpa/inet.h>
-#include <stdbool.h>
 #include <string.h>
+
+#include "cursor.h"
 
 #define RPC_CALL           0
 #define RPC_REPLY          1
@@ -27,77 +20,11 @@
 #define PROCEDURE_COMPOUND 1
 #define OP_SEQUENCE        53
 
-/* What is left of a message. Once it was too short, it stays `bad`. */
-struct cursor {
-	const unsigned char *p;
-	size_t left;
-	bool bad;
-};
-
 struct operation {
 	const char *name;
 	const char *arguments;
 	void (*walk)(struct cursor *c); /* after `arguments` */
 };
-
-static void skip(struct cursor *c, size_t n)
-{
-	if (c->bad || n > c->left) {
-		c->bad = true;
-		return;
-	}
-	c->p += n;
-	c->left -= n;
-}
-
-static uint32_t take_word(struct cursor *c)
-{
-	const unsigned char *p = c->p;
-	uint32_t word;
-
-	skip(c, sizeof(word));
-	if (c->bad)
-		return 0;
-	memcpy(&word, p, sizeof(word));
-	return ntohl(word);
-}
-
-static void skip_opaque(struct cursor *c)
-{
-	skip(c, ((size_t)take_word(c) + 3) & ~(size_t)3);
-}
-
-static void skip_words(struct cursor *c)
-{
-	skip(c, (size_t)take_word(c) * 4);
-}
-
-static void walk(struct cursor *c, const char *arguments)
-{
-	for (; *arguments; arguments++) {
-		switch (*arguments) {
-		case 'w':
-			skip(c, 4);
-			break;
-		case 'd':
-			skip(c, 8);
-			break;
-		case 's':
-			skip(c, 16);
-			break;
-		case 'o':
-			skip_opaque(c);
-			break;
-		case 'b':
-			skip_words(c);
-			break;
-		case 'a':
-			skip_words(c);
-			skip_opaque(c);
-			break;
-		}
-	}
-}
 
 /* The kind of an object, what that kind needs, its name and attributes. */
 static void walk_create(struct cursor *c)
@@ -265,7 +192,10 @@ void rpcstat_each(const unsigned char *bytes, size_t size,
 	for (; place.index < count && !c.bad; place.index++) {
 		place.offset = (size_t)(c.p - bytes);
 		place.op = take_word(&c);
-		if (!walk_operation(&c, place.op) || !each(&place, user))
+		if (!walk_operation(&c, place.op))
+			break;
+		place.end = (size_t)(c.p - bytes);
+		if (!each(&place, user))
 			break;
 	}
 }

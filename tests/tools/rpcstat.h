@@ -40,6 +40,7 @@ struct rpcstat_place {
 	uint32_t op;
 	uint32_t index;  /* from 0 */
 	size_t offset;   /* where it begins, in the message */
+	size_t end;      /* .. and what follows it does */
 	size_t count_at; /* where the number of operations stands */
 };
 
