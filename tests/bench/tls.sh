@@ -10,13 +10,12 @@
 #	TLS_MIB        size of the large file (1024)
 #	TLS_FILES      small files of 4 KiB (10000)
 #	TLS_ROUNDS     how often; the best of each is compared (5)
-#	TLS_LARGE_MIN, TLS_SMALL_MIN  ratios below which it fails (0.6, 0.8)
 
 # In memory, if there is a place.
 [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 
-# shellcheck source=../integration/lib/standalone.bash
-. "$(dirname "$0")/../integration/lib/standalone.bash"
+# shellcheck source=lib.bash
+. "$(dirname "$0")/lib.bash"
 
 mib=${TLS_MIB:-1024}
 files=${TLS_FILES:-10000}
@@ -40,6 +39,7 @@ front_start() {
 		--key "$SERVERS_DIR/key.pem" --log "$SERVERS_DIR/front/log" \
 		</dev/null >&2 &
 	echo $! >"$SERVERS_DIR/front/pid"
+	disown
 	wait_for 10 test -s "$SERVERS_DIR/front/port"
 }
 
@@ -59,19 +59,10 @@ large() {
 copies=0
 
 small() {
-	local to=$SERVERS_DIR/copy-$((copies += 1)) start
-	mkdir "$to" "$to.state"
-	start=${EPOCHREALTIME/./}
-	"$EFSBRIDGE" sync --quiet --state "$to.state" "$(url "$1" small)" "$to"
-	small_us=$((${EPOCHREALTIME/./} - start))
+	local to=$SERVERS_DIR/copy-$((copies += 1))
+	mkdir "$to"
+	by_efsbridge "$(url "$1" small)" "$to"
 	[ "$(find "$to" -type f | wc -l)" = "$files" ]
-}
-
-# The best time of each, in microseconds.
-declare -A best=()
-
-note() {
-	((${best[$1]:=$2} <= $2)) || best[$1]=$2
 }
 
 server_start source
@@ -85,31 +76,31 @@ head -c "${mib}M" /dev/urandom >"$export_dir/file"
 
 for ((round = 1; round <= rounds; round++)); do
 	for way in plain tls; do
-		note "large $way" "$(large "$way")"
+		wall_us=$(large "$way") cpu_us=0 peak_kib=0
+		note "large $way"
 		small "$way"
-		note "small $way" "$small_us"
+		note "small $way"
 	done
 done
 
-printf '%-34s %8s %10s %8s\n' 'one connection' s rate 'of plain'
-for what in large small; do
-	for way in plain tls; do
-		awk -v name="$what files, $way" -v us="${best[$what $way]}" \
-			-v plain="${best[$what plain]}" -v what="$what" \
-			-v mib="$mib" -v files="$files" 'BEGIN {
-				n = what == "large" ? mib : files
-				printf "%-34s %8.2f %6.0f %s %8.2f\n", name, us / 1e6,
-					n * 1e6 / us,
-					what == "large" ? "MiB" : "  f", plain / us
-			}'
-	done
+printf '%-44s %9s %9s %9s\n' 'one connection' s rate 'of plain'
+for way in plain tls; do
+	printf '%-44s %9.2f %9.0f %9.2f\n' "  $mib MiB, MiB/s, $way" \
+		"$(calculate 'us / 1e6' us="${best["large $way"]}")" \
+		"$(rate "$mib" "large $way")" \
+		"$(calculate 'a / b' a="${best[large plain]}" \
+			b="${best["large $way"]}")"
 done
-
-awk -v lp="${best[large plain]}" -v lt="${best[large tls]}" \
-	-v sp="${best[small plain]}" -v st="${best[small tls]}" \
-	-v lmin="${TLS_LARGE_MIN:-0.6}" -v smin="${TLS_SMALL_MIN:-0.8}" 'BEGIN {
-		if (lp / lt >= lmin && sp / st >= smin)
-			exit 0
-		printf "TLS reaches less than %s, %s of plain\n", lmin, smin
-		exit 1
-	}'
+for way in plain tls; do
+	printf '%-44s %9.2f %9.0f %9.2f\n' "  $files files, files/s, $way" \
+		"$(calculate 'us / 1e6' us="${best["small $way"]}")" \
+		"$(rate "$files" "small $way")" \
+		"$(calculate 'a / b' a="${best[small plain]}" \
+			b="${best["small $way"]}")"
+done
+want - 'MiB/s with TLS, of those without' \
+	"$(calculate 'a / b' a="${best[large plain]}" b="${best[large tls]}")" \
+	least 0.6
+want - 'files/s with TLS, of those without' \
+	"$(calculate 'a / b' a="${best[small plain]}" b="${best[small tls]}")" \
+	least 0.8

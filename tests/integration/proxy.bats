@@ -11,6 +11,7 @@ setup_file() {
 	server_start source
 	proxy_start counting source
 	proxy_start distant source --delay 200
+	proxy_start plain source --delay 200 --plain
 }
 
 teardown_file() {
@@ -101,6 +102,30 @@ talk() {
 	((one >= 200))
 	# One after the other they would take 40 seconds.
 	((many >= 200 && many < 4000))
+}
+
+@test "a plain proxy delays as well, and passes on all of it" {
+	local took before after
+	before=$(proxy_stats plain)
+	# Split or whole, understood or not: it does not look.
+	took=$(talk plain null look split future)
+	after=$(proxy_stats plain)
+	((took >= 200 && took < 4000))
+	[ "$(stat_of "$after" calls)" = 0 ]
+	[ $(($(stat_of "$after" bytes_up) - $(stat_of "$before" bytes_up))) = \
+		$((44 + 84 + 88 + 60)) ]
+}
+
+@test "a large file through two plain proxies is whole" {
+	server_start destination
+	proxy_start plain_destination destination --delay 20 --plain
+	mkdir "$(server_export source)/large" "$BATS_TEST_TMPDIR/state" \
+		"$(server_export destination)/large"
+	head -c 20000001 /dev/urandom >"$(server_export source)/large/file"
+	"$EFSBRIDGE" sync --quiet --state "$BATS_TEST_TMPDIR/state" \
+		"$(server_url plain large)" "$(server_url plain_destination large)"
+	cmp "$(server_export source)/large/file" \
+		"$(server_export destination)/large/file"
 }
 
 @test "the counters are written at the end, too" {

@@ -3,7 +3,7 @@
  * nfsproxy - stands between NFS clients and a server, counts and delays.
  *
  *	nfsproxy --listen PORT --connect HOST:PORT [--delay MS]
- *		 [--port-file FILE] [--stats FILE] [--fault FAULT]
+ *		 [--port-file FILE] [--stats FILE] [--fault FAULT] [--plain]
  *
  * It makes a distant server out of a near one: each RPC record leaves half of
  * the delay after it came, in both directions, in order, with any number of
@@ -17,7 +17,9 @@
  *
  * With --fault it does one thing wrong, see fault.h; the statistics say how
  * often, and whether the server did anything twice, see once.h. SIGHUP: it does
- * nothing wrong from then on.
+ * nothing wrong from then on. With --plain it looks at nothing and only delays
+ * what comes, as it comes: less work, for measurements, and no statistics but
+ *of bytes.
  *
  * One thread, one poll loop. A connection is a `pair` of sockets and two `way`s
  * through the proxy:
@@ -52,6 +54,9 @@
 /* A way that holds this much reads no more until some of it has left. */
 #define HOLD_BYTES ((size_t)256 << 20)
 
+/* What is read at once with --plain. */
+#define PLAIN_BYTES ((size_t)256 << 10)
+
 enum direction {
 	UP,   /* client to server */
 	DOWN, /* server to client */
@@ -84,6 +89,8 @@ struct proxy {
 	struct rpcstat stat;
 	struct fault *fault; /* NULL: none */
 	struct once *once;   /* with a fault */
+	bool plain;
+	struct record *spare; /* to read into, with `plain` */
 	LIST_HEAD(, pair) pairs;
 	struct pollfd *polls; /* listener, signals, two of each pair */
 	size_t npolls;
@@ -294,14 +301,63 @@ static int pass_with_fault(struct proxy *proxy, struct pair *pair,
 	return -ECONNRESET;
 }
 
+/* What was read into the spare piece: itself when much of it is used, which
+ * spares moving it, else a copy. */
+static struct record *take_piece(struct proxy *proxy, size_t size)
+{
+	struct record *piece = proxy->spare;
+
+	if (size >= PLAIN_BYTES / 2) {
+		proxy->spare = NULL;
+	} else {
+		piece = malloc(sizeof(*piece) + size);
+		if (!piece)
+			return NULL;
+		memcpy(piece->bytes, proxy->spare->bytes, size);
+	}
+	piece->size = size;
+	return piece;
+}
+
+/* The same as it comes, whatever it is. */
+static int way_receive_plain(struct proxy *proxy, struct way *way,
+			     enum direction direction)
+{
+	struct record *piece;
+	ssize_t n;
+
+	if (!proxy->spare)
+		proxy->spare = malloc(sizeof(*piece) + PLAIN_BYTES);
+	if (!proxy->spare)
+		return -ENOMEM;
+	n = read(way->from, proxy->spare->bytes, PLAIN_BYTES);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	way->ended = n == 0;
+	if (n == 0)
+		return 0;
+	piece = take_piece(proxy, (size_t)n);
+	if (!piece)
+		return -ENOMEM;
+	if (direction == UP)
+		proxy->stat.bytes_up += (size_t)n;
+	else
+		proxy->stat.bytes_down += (size_t)n;
+	delayline_push(&way->line, piece, now_ns() + proxy->delay_ns);
+	return 0;
+}
+
 /* Take what has arrived. Negative: this connection is over. */
 static int way_receive(struct proxy *proxy, struct pair *pair,
 		       enum direction direction)
 {
 	struct way *way = &pair->way[direction];
 	struct record *record;
-	int r = record_reader_fill(&way->reader, way->from);
+	int r;
 
+	if (proxy->plain)
+		return way_receive_plain(proxy, way, direction);
+	r = record_reader_fill(&way->reader, way->from);
 	if (r == -EAGAIN || r == -EINTR)
 		return 0;
 	if (r < 0)
@@ -549,6 +605,7 @@ int main(int argc, char **argv)
 	    {"connect", required_argument, NULL, 'c'},
 	    {"delay", required_argument, NULL, 'd'},
 	    {"listen", required_argument, NULL, 'l'},
+	    {"plain", no_argument, NULL, 'P'},
 	    {"port-file", required_argument, NULL, 'p'},
 	    {"stats", required_argument, NULL, 's'},
 	    {"fault", required_argument, NULL, 'f'},
@@ -577,6 +634,9 @@ int main(int argc, char **argv)
 		case 'l':
 			port = number_of("listen", optarg, UINT16_MAX);
 			break;
+		case 'P':
+			proxy.plain = true;
+			break;
 		case 'p':
 			port_file = optarg;
 			break;
@@ -590,7 +650,7 @@ int main(int argc, char **argv)
 	if (!proxy.server || port < 0 || optind < argc)
 		errx(2, "usage: nfsproxy --listen PORT --connect HOST:PORT "
 			"[--delay MS] [--port-file FILE] [--stats FILE] "
-			"[--fault FAULT]");
+			"[--fault FAULT] [--plain]");
 
 	if (proxy.fault)
 		proxy.once = once_new();
@@ -604,5 +664,6 @@ int main(int argc, char **argv)
 	free(proxy.polls);
 	free(proxy.fault);
 	once_free(proxy.once);
+	free(proxy.spare);
 	return 0;
 }

@@ -163,16 +163,16 @@ server_configure() {
 			FD_LWMark_Percent = 5;
 			FD_HWMark_Percent = 20;
 			LRU_Run_Interval = 1;
+			$(<"$d/settings.cache")
 		}
+		$(<"$d/settings.mem")
 		EXPORT {
 			Export_Id = 1;
 			Path = $d/export;
 			Pseudo = /;
-			Attr_Expiration_Time = 0;
 			$(<"$d/settings.export")
 			SecType = sys;
 			Transports = TCP;
-			FSAL { Name = VFS; }
 		}
 	CONF
 }
@@ -246,23 +246,35 @@ server_launch() {
 	return 1
 }
 
-# server_start NAME [nfs3] [squash=MODE] [readonly] [maxio=BYTES]
-#              [V4OPTION=VALUE]...
+# server_start NAME [nfs3] [squash=MODE] [readonly] [maxio=BYTES] [mem=BYTES]
+#              [warm=ENTRIES] [V4OPTION=VALUE]...
 #
 # With `nfs3` it speaks NFSv3, too, and its mount service has a port of its own.
-# With `maxio` a READ or WRITE carries no more than that.
+# With `maxio` a READ or WRITE carries no more than that. With `mem` it has no
+# backing directory but keeps its tree in memory, files of up to so many bytes.
+# With `warm` it keeps the attributes of so many entries, and does not see what
+# changes behind its back.
 # MODE is No_Root_Squash (default), Root_Squash or All_Squash; a squashed
 # caller becomes uid and gid 65534. Other words are options of ganesha's NFSV4
 # block, for instance Lease_Lifetime=5; Graceless=true unless given.
 server_start() {
 	local name=$1 d=$SERVERS_DIR/$1 word tries status
-	local squash=No_Root_Squash access=RW v4='' nfs3='' maxio=''
+	local squash=No_Root_Squash access=RW v4='' nfs3='' maxio='' fsal=VFS
+	local mem='' cache='' expire=0
 	shift
 	for word; do
 		case $word in
 		squash=*) squash=${word#squash=} ;;
 		nfs3) nfs3=1 ;;
 		readonly) access=RO ;;
+		mem=*)
+			fsal=MEM
+			mem="MEM { Inode_Size = ${word#*=}; }"
+			;;
+		warm=*)
+			cache="Entries_HWMark = ${word#*=};"
+			expire=36000
+			;;
 		maxio=*) maxio="MaxRead = ${word#*=}; MaxWrite = ${word#*=};" ;;
 		*=*) v4+="${word%%=*} = ${word#*=}; " ;;
 		esac
@@ -273,8 +285,12 @@ server_start() {
 	esac
 	mkdir -p "$d/export" "$d/recovery"
 	printf '%s\n' "$v4" >"$d/settings.v4"
-	printf 'Squash = %s; Anonymous_Uid = 65534; Anonymous_Gid = 65534; Access_Type = %s; %s\n' \
-		"$squash" "$access" "$maxio" >"$d/settings.export"
+	printf '%s\n' "$mem" >"$d/settings.mem"
+	printf '%s\n' "$cache" >"$d/settings.cache"
+	printf '%s; ' "Squash = $squash" 'Anonymous_Uid = 65534' \
+		'Anonymous_Gid = 65534' "Access_Type = $access" \
+		"Attr_Expiration_Time = $expire" >"$d/settings.export"
+	printf '%s\n' "$maxio FSAL { Name = $fsal; }" >>"$d/settings.export"
 	for tries in 1 2 3 4 5; do
 		free_port >"$d/port"
 		if [ "$nfs3" ]; then
