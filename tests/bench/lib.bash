@@ -127,6 +127,8 @@ far() { proxy_start "$1" "$2" --delay "$3" --plain; }
 want() {
 	awk -v figure="$1" -v text="$2" -v got="$3" -v side="$4" \
 		-v limit="$5" 'BEGIN {
+			if (got + 0 <= 0)
+				exit 1
 			ratio = side == "most" ? limit / got : got / limit
 			printf "want  %-3s %-58s %-5s %8.6g  got %9.4g  ratio %6.2f%s\n",
 				figure, text, side, limit, got, ratio,

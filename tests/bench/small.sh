@@ -15,14 +15,14 @@
 #
 #	SMALL_FILES   files of 4 KiB, 100 to a directory (20000)
 #	SMALL_ROUNDS  of what is measured at 0 ms, the best is taken (3)
-#	SMALL_NAIVE   files of the naive client at a distance (50)
+#	SMALL_NAIVE   files of the naive client at a distance (20)
 
 # shellcheck source=lib.bash
 . "$(dirname "$0")/lib.bash"
 
 files=${SMALL_FILES:-20000}
 rounds=${SMALL_ROUNDS:-3}
-naive_files=${SMALL_NAIVE:-50}
+naive_files=${SMALL_NAIVE:-20}
 
 need_servers
 server_start source
