@@ -218,15 +218,15 @@ static void probe(struct engine *e, struct volume_make *make)
 int metadata_probe(struct engine *e)
 {
 	struct volume_make make[PROBES];
-	bool refused;
+	bool failed;
 	int r;
 
 	probe(e, make);
-	refused = is_denied(make[PROBE_UID].result) ||
-		  is_denied(make[PROBE_GID].result) ||
-		  is_denied(make[PROBE_LINK].result);
-	if (make[PROBE_PLAIN].result == 0 && refused) {
-		/* Much hangs on it: to be refused once is not yet a rule. */
+	failed = make[PROBE_UID].result < 0 || make[PROBE_GID].result < 0 ||
+		 make[PROBE_LINK].result < 0;
+	if (make[PROBE_PLAIN].result == 0 && failed) {
+		/* Much hangs on it: to be refused once is not yet a rule, and
+		 * what failed for another reason tells nothing. */
 		volume_items_done(VOLUME_MAKE, make, PROBES);
 		probe(e, make);
 	}

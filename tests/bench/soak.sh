@@ -162,14 +162,14 @@ proxy_again() {
 }
 
 # What any server may say, and a client lives with.
-survived=(SEQUENCE:10008 SEQUENCE:10052 SEQUENCE:10053 SEQUENCE:10063
-	SEQUENCE:10078 EXCHANGE_ID:10008 CREATE_SESSION:10022
-	CREATE_SESSION:10008 RECLAIM_COMPLETE:10013 READ:10008 GETATTR:10008
-	READDIR:10008 LOOKUP:10008 OPEN:10008 OPEN:10013 READ:10025)
+survived=(SEQUENCE:{DELAY,BADSESSION,BADSLOT,SEQ_MISORDERED,DEADSESSION}
+	EXCHANGE_ID:DELAY CREATE_SESSION:{STALE_CLIENTID,DELAY}
+	RECLAIM_COMPLETE:GRACE READ:{DELAY,BAD_STATEID} GETATTR:DELAY
+	READDIR:DELAY LOOKUP:DELAY OPEN:{DELAY,GRACE})
 # And what fails an entry, which the next run mends.
-refused=(OPEN:28 WRITE:28 WRITE:69 WRITE:5 SETATTR:13 SETATTR:1 RENAME:5
-	CREATE:28 LINK:5 REMOVE:13 COMMIT:5 WRITE:10008 RENAME:10008
-	REMOVE:10018 OPEN:10018 CLOSE:10025 COMMIT:10008 WRITE:10025)
+refused=(OPEN:{NOSPC,RESOURCE} WRITE:{NOSPC,DQUOT,IO,DELAY,BAD_STATEID}
+	SETATTR:{ACCESS,PERM} RENAME:{IO,DELAY} CREATE:NOSPC LINK:IO
+	REMOVE:{ACCESS,RESOURCE} COMMIT:{IO,DELAY} CLOSE:BAD_STATEID)
 records=(cut-up cut-down half-up half-down drop xid short garbage read-short
 	write-short verifier)
 
@@ -234,6 +234,15 @@ inject() {
 menu=(cut cut cut cut cut-both delay delay wrong wrong wrong wrong wrong wrong
 	silence silence server-silence server-killed)
 
+# Why is judged when all have ended.
+some_helper_is_gone() {
+	local pid
+	for pid in "${helpers[@]}"; do
+		! is_gone "$pid" || return 0
+	done
+	return 1
+}
+
 faults_until() {
 	local what
 	while ((EPOCHSECONDS < $1)); do
@@ -243,6 +252,7 @@ faults_until() {
 			what='daemon-killed'
 		inject "$what" "$(one_of source destination)" || return
 		is_gone "$daemon" && { fail daemon 'ended by itself'; return; }
+		some_helper_is_gone && return
 		linger 50
 	done
 }
