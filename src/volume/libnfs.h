@@ -9,6 +9,7 @@
  *   libnfs_probe      before libnfs comes in: ports, the version, MNT
  *   libnfs_path.c     from the root handle to the volume's
  *   libnfs_shim.h     the versions of libnfs
+ *   libnfs_zdr        what its decoder leaves unchecked
  *   libnfs_v3*        NFSv3; one file for each family of verbs
  *
  * These protocols do nothing in batches: each item of a call is a `work`, a

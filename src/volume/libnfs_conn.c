@@ -40,6 +40,7 @@
 #include "nfs/backoff.h"
 #include "nfs/endpoint.h"
 #include "volume/libnfs_shim.h"
+#include "volume/libnfs_zdr.h"
 
 /* Bytes of data in flight on a connection; libnfs 4 and 5 copy them. */
 #define WINDOW_BYTES (16u << 20)
@@ -268,7 +269,7 @@ static void connect_now(struct ln_conn *c)
 
 	c->state = CONN_CONNECTING;
 	c->connect_ns = clock_now_ns();
-	c->rpc = rpc_init_context();
+	c->rpc = ln_zdr_context();
 	if (!c->rpc || !set_credential(c) ||
 	    getnameinfo((struct sockaddr *)&a.bytes, a.len, host, sizeof(host),
 			service, sizeof(service),

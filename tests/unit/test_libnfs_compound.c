@@ -3,6 +3,7 @@
  * NFSv4.0 compounds for libnfs: what is asked, and what is made of answers
  * that a server made up.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,8 @@
 
 #include "base/cleanup.h"
 #include "volume/libnfs_compound.h"
+#include "volume/libnfs_shim.h"
+#include "volume/libnfs_zdr.h"
 
 /* An answer of up to four results. */
 struct answer {
@@ -298,12 +301,45 @@ static void test_target(void **state)
 	assert_int_equal(ln_reply_readlink(&r, &target), -EPROTO);
 }
 
+/* Lengths beyond the answer, and those that come round to its front. */
+static void test_lengths(void **state)
+{
+	static const uint32_t bad[] = {13, 0xfffffff0, UINT32_MAX, 0x40000001};
+	uint32_t words[4] = {0};
+	struct rpc_context *rpc = ln_zdr_context();
+	ZDR z;
+
+	(void)state;
+	assert_non_null(rpc);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct nfs_fh3 handle = {0};
+		bitmap4 bitmap = {0};
+		char *name = NULL;
+
+		words[0] = htonl(bad[i]);
+		zdrmem_create(&z, (char *)words, sizeof(words), ZDR_DECODE);
+		assert_false(zdr_nfs_fh3(&z, &handle));
+		zdrmem_create(&z, (char *)words, sizeof(words), ZDR_DECODE);
+		assert_false(zdr_filename3(&z, &name));
+		zdrmem_create(&z, (char *)words, sizeof(words), ZDR_DECODE);
+		assert_false(zdr_bitmap4(&z, &bitmap));
+		zdr_destroy(&z);
+	}
+	zdrmem_create(&z, (char *)words, 4, ZDR_DECODE);
+	assert_false(zdr_cookieverf3(&z, (char *)words));
+	words[0] = htonl(3);
+	zdrmem_create(&z, (char *)words, sizeof(words), ZDR_DECODE);
+	assert_true(zdr_bitmap4(&z, &(bitmap4){0}));
+	zdr_destroy(&z);
+	rpc_destroy_context(rpc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_request),    cmocka_unit_test(test_failures),
 	    cmocka_unit_test(test_attributes), cmocka_unit_test(test_names),
-	    cmocka_unit_test(test_target),
+	    cmocka_unit_test(test_target),     cmocka_unit_test(test_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
