@@ -48,6 +48,7 @@ struct list_work {
 	struct ln_work head;
 	uint64_t cookie; /* where the page begins */
 	uint64_t verifier;
+	uint64_t last; /* the cookie that the page ends with */
 	size_t max_bytes;
 	size_t room;        /* places in the entries */
 	bool plus;          /* READDIRPLUS */
@@ -309,6 +310,45 @@ static void fill_end(struct list_work *work, struct volume_entry *e, int error)
 	e->attr_result = error;
 }
 
+/*
+ * The page is whole, when `last` is the cookie of its last entry, also of one
+ * left out. One that brings one no further would be asked for for ever; one of
+ * which nothing is left, of "." and ".." alone, is gone past here.
+ */
+static int page_end(struct list_work *work)
+{
+	struct volume_list *list = work->head.item;
+
+	free(work->fills);
+	work->fills = NULL;
+	work->next = 0;
+	drop_gone(list);
+	if (work->failure || list->ret_eof)
+		return work->failure;
+	if (work->last == work->cookie || work->last == list->cookie)
+		return -EPROTO;
+	if (list->ret_count > 0) {
+		/* What was left out behind it is not asked for again. */
+		list->ret_entries[list->ret_count - 1].cookie = work->last;
+		return 0;
+	}
+	work->cookie = work->last;
+	work->verifier = list->ret_verifier;
+	return LN_NEXT;
+}
+
+/* The last of the requests for one page is over. */
+static void fills_end(struct list_work *work)
+{
+	struct ln_request *page = &work->head.request;
+	int result = page_end(work);
+
+	if (result == LN_NEXT)
+		ln_conn_submit(page->conn, page);
+	else
+		ln_work_end(&work->head, result);
+}
+
 static void fill_done(struct ln_request *r, int error, void *data)
 {
 	struct fill *f = (struct fill *)r;
@@ -321,10 +361,8 @@ static void fill_done(struct ln_request *r, int error, void *data)
 	if (error != LN_NEXT) {
 		fill_end(work, e, error);
 		if (work->failure || !next_bare(work, &f->entry)) {
-			if (--work->under_way == 0) {
-				drop_gone(list);
-				ln_work_end(&work->head, work->failure);
-			}
+			if (--work->under_way == 0)
+				fills_end(work);
 			return;
 		}
 	}
@@ -337,7 +375,6 @@ static int fill_page(struct list_work *work)
 	struct ln_conn *conn = work->head.request.conn;
 	size_t count = 0, entry;
 
-	work->fills = NULL;
 	while (count < FILL_WINDOW && next_bare(work, &entry)) {
 		if (!work->fills)
 			work->fills = calloc(FILL_WINDOW, sizeof(*work->fills));
@@ -349,41 +386,26 @@ static int fill_page(struct list_work *work)
 		work->fills[count++].entry = entry;
 	}
 	if (count == 0)
-		return 0;
+		return page_end(work);
 	/* One more is counted until all are submitted: they may fail at
 	 * once. */
 	work->under_way = count + 1;
 	for (size_t i = 0; i < count; i++)
 		ln_conn_submit(conn, &work->fills[i].request);
-	if (--work->under_way > 0)
-		return LN_WAIT;
-	drop_gone(work->head.item);
-	return work->failure;
+	return --work->under_way > 0 ? LN_WAIT : page_end(work);
 }
 
 static int list_reply(struct ln_work *head, void *data)
 {
 	struct list_work *work = (struct list_work *)head;
-	struct volume_list *list = head->item;
-	uint64_t last = work->cookie;
 	int status, error;
 
 	memcpy(&status, data, sizeof(status));
 	if (status)
 		return page_failed(work, status);
-	error = get_page(work, data, &last);
-	if (error)
-		return error;
-	if (list->ret_count == 0 && !list->ret_eof) {
-		/* A page that brings one no further would be asked for for
-		 * ever; one of "." and ".." alone is gone past here. */
-		if (last == work->cookie)
-			return -EPROTO;
-		work->cookie = last;
-		work->verifier = list->ret_verifier;
-		return LN_NEXT;
-	}
-	return fill_page(work);
+	work->last = work->cookie;
+	error = get_page(work, data, &work->last);
+	return error ? error : fill_page(work);
 }
 
 static void list_done(struct ln_work *head)
