@@ -89,6 +89,17 @@ static int refused(const struct imds *m, const char *what, unsigned status)
 	return -EIO;
 }
 
+/* The visible letters, but for those in `stop`, that a text begins with: what
+ * is behind them has no place in a header or a path. */
+static size_t visible(const char *text, const char *stop)
+{
+	size_t n = 0;
+
+	while (text[n] > ' ' && text[n] <= '~' && !strchr(stop, text[n]))
+		n++;
+	return n;
+}
+
 /* A fault of the line says: no such service here. */
 static int get_token(struct imds *m)
 {
@@ -106,12 +117,16 @@ static int get_token(struct imds *m)
 	}
 	for (int i = 0; i < TRIES; i++) {
 		CLEANUP_ANSWER struct http_answer answer = {0};
+		const char *text;
+		size_t len;
 
 		if (i > 0)
 			nanosleep(&pause, NULL);
 		r = ask(m, "PUT", "/latest/api/token", &ttl, TOKEN_MS, &answer);
-		if (r == 0 && answer.status == 200 && answer.body.len > 0) {
-			secret_puts(&m->token, secret_text(&answer.body));
+		text = secret_text(&answer.body);
+		len = visible(text, "");
+		if (r == 0 && answer.status == 200 && len > 0) {
+			secret_put(&m->token, text, len);
 			return secret_check(&m->token);
 		}
 		if (r == 0)
@@ -146,6 +161,7 @@ static int get_role(struct imds *m, struct secret *path)
 {
 	CLEANUP_ANSWER struct http_answer answer = {0};
 	int r = get(m, ROLES, &answer);
+	const char *text = secret_text(&answer.body);
 
 	if (r == -ENOENT)
 		snprintf(m->error, m->error_size,
@@ -154,8 +170,7 @@ static int get_role(struct imds *m, struct secret *path)
 		return r;
 	secret_puts(path, ROLES);
 	/* What cannot be part of a path would become another one. */
-	secret_put(path, secret_text(&answer.body),
-		   strcspn(secret_text(&answer.body), "\r\n /?#"));
+	secret_put(path, text, visible(text, "/?#%"));
 	return secret_check(path);
 }
 
