@@ -225,6 +225,21 @@ bool log_wants(enum log_level level)
 	return level <= atomic_load(&threshold) || sink_wants(level);
 }
 
+/* What a server said, a target of a symlink or a reason, may be in a message:
+ * no letter of it is to command a terminal or to begin a line. That includes
+ * U+0080 to U+009F, the controls of two bytes in UTF-8. */
+static void make_visible(char *message)
+{
+	for (char *s = message; *s; s++) {
+		uint8_t c = (uint8_t)*s, next = (uint8_t)s[1];
+
+		if (c < ' ' || c == 0x7f)
+			*s = '?';
+		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			*s = s[1] = '?';
+	}
+}
+
 __attribute__((format(printf, 3, 0))) static void
 put(enum log_level level, const struct log_fields *fields, const char *format,
     va_list args)
@@ -243,6 +258,7 @@ put(enum log_level level, const struct log_fields *fields, const char *format,
 		message = NULL; /* of an unknown value until here */
 		return;
 	}
+	make_visible(message);
 	r.message = message;
 	if (fields)
 		r.fields = *fields;
@@ -288,6 +304,7 @@ void log_aside(const char *format, ...)
 		message = NULL;
 		return;
 	}
+	make_visible(message);
 	r.message = message;
 	print(&r);
 	if (atomic_load(&file_is_open))

@@ -66,6 +66,19 @@ static void test_levels(void **state)
 	assert_int_equal(s.count, 3);
 }
 
+/* What a server has said commands no terminal. */
+static void test_visible(void **state)
+{
+	struct seen s = {0};
+
+	(void)state;
+	log_set_sink(see, &s, LOG_BIT(LOG_NOTICE), true);
+	log_notice("%s", "a\x1b[2J\nb\x7f \xc2\x9b"
+			 "1m \xc2\xa3 \xff");
+	log_set_sink(NULL, NULL, 0, false);
+	assert_string_equal(s.text, "notice:a?[2J?b? ??1m \xc2\xa3 \xff:;");
+}
+
 /* --- JSON ----------------------------------------------------------------- */
 
 static char *json_of(const char *task, const struct log_record *r)
@@ -199,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_levels),
+	    cmocka_unit_test(test_visible),
 	    cmocka_unit_test(test_json),
 	    cmocka_unit_test_setup_teardown(test_journal, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_journal_is_behind, setup,
