@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/csv.h"
 #include "base/escape.h"
 #include "base/human.h"
 #include "base/jsonout.h"
@@ -154,21 +155,6 @@ static int print_text(struct report_command *c)
 
 /* --- For tables ----------------------------------------------------------- */
 
-/* A field of CSV, RFC 4180. What a spreadsheet would take for a formula begins
- * with a space: a name must not become one. */
-static void put_field(const char *text)
-{
-	putchar('"');
-	if (*text && strchr("=+-@", *text))
-		putchar(' ');
-	for (; *text; text++) {
-		if (*text == '"')
-			putchar('"');
-		putchar(*text);
-	}
-	putchar('"');
-}
-
 static void print_csv_run(const struct report_run *r)
 {
 	char start[SUMMARY_TIME], end[SUMMARY_TIME];
@@ -194,9 +180,9 @@ static int print_csv_failure(const char *directory,
 	(void)user;
 	if (!text)
 		return -ENOMEM;
-	put_field(text);
+	csv_put(stdout, text);
 	printf(",%s,%s,", entry_type_name(row->type), code_of(row->error));
-	put_field(reason_text(row->error, row->phase, room));
+	csv_put(stdout, reason_text(row->error, row->phase, room));
 	fputs("\r\n", stdout);
 	return 0;
 }
