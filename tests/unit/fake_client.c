@@ -772,6 +772,8 @@ static void execute_call(struct call *call)
 		call->result = fake.refuse_call(&fake, call->compound);
 	if (!call->result)
 		answer(call);
+	if (!call->result && fake.spoil)
+		fake.spoil(&fake, call);
 }
 
 int client_open(const struct client_options *options, struct client **ret,

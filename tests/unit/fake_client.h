@@ -22,7 +22,9 @@
 #include "nfs/client.h"
 
 #define FAKE_FILES 64
-#define FAKE_BYTES (1024 * 1024)
+#ifndef FAKE_BYTES
+#	define FAKE_BYTES (1024 * 1024)
+#endif
 
 struct fake_file {
 	char name[256]; /* "" for a free place */
@@ -55,6 +57,9 @@ struct fake_client {
 	uint32_t (*fail_op)(struct fake_client *s, uint32_t op, unsigned n);
 	/* The result of a whole call, or 0 to execute it. */
 	int (*refuse_call)(struct fake_client *s, const struct compound *c);
+	/* Changes an answered call's reply, or makes it fail: result is set
+	 * and the reply's blob dropped. NULL: all is told as it is. */
+	void (*spoil)(struct fake_client *s, struct call *call);
 	size_t write_max; /* bytes that one WRITE takes; 0: all */
 	size_t read_max;  /* bytes that one READ gives; 0: all */
 	unsigned ops_max; /* RESOURCE on the operation behind as many; 0 */
