@@ -87,11 +87,11 @@ static const char *local_time(int64_t wall_ns, char text[40])
 
 static void print_line(const struct manifest_execution *x, struct printing *p)
 {
-	int64_t ns = x->ended_ns ? x->ended_ns - x->started_ns : 0;
 	char start[40], took[HUMAN_SIZE], size[HUMAN_SIZE], rate[HUMAN_SIZE];
 	struct standing s;
 	const uint64_t *c = s.snapshot.counter;
 	double bytes;
+	int64_t ns;
 
 	if (p->count++ == 0)
 		print_head();
@@ -100,6 +100,8 @@ static void print_line(const struct manifest_execution *x, struct printing *p)
 		       local_time(x->started_ns, start), "-", status_of(p, x));
 		return;
 	}
+	/* Not by the wall clock, which may have been put right meanwhile. */
+	ns = s.snapshot.elapsed_ns;
 	bytes = (double)c[COUNT_BYTES_WRITTEN];
 	human_bytes(ns > 0 ? bytes * NS_PER_S / (double)ns : 0, rate);
 	printf("%6" PRIu64 "  %-19s  %9s  %-11s  %9" PRIu64

@@ -114,8 +114,7 @@ static void print_run(const struct report_run *r)
 {
 	const uint64_t *n = r->standing.snapshot.counter;
 	char start[SUMMARY_TIME], took[HUMAN_SIZE], size[HUMAN_SIZE];
-	int64_t ns =
-	    r->ended_ns > r->started_ns ? r->ended_ns - r->started_ns : 0;
+	int64_t ns = r->standing.snapshot.elapsed_ns;
 
 	printf("run %" PRIu64 ": %s, %s, %s\n", r->id,
 	       summary_time(r->started_ns, start), human_duration(ns, took),

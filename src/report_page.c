@@ -240,8 +240,7 @@ static void put_plot(FILE *f, const struct report_page *p, const char *id,
 
 static void put_run(FILE *f, const struct report_run *r)
 {
-	int64_t ns =
-	    r->ended_ns > r->started_ns ? r->ended_ns - r->started_ns : 0;
+	int64_t ns = r->standing.snapshot.elapsed_ns;
 	double bytes = (double)count_of(r, COUNT_BYTES_WRITTEN);
 	char start[40], took[HUMAN_SIZE], size[HUMAN_SIZE], rate[HUMAN_SIZE];
 	static const enum counter columns[] = {

@@ -225,7 +225,10 @@ static void take_summary(struct looking *l, const struct manifest_execution *x)
 	if (!o)
 		return;
 	get_counters(o, &s->snapshot);
-	s->snapshot.elapsed_ns = x->ended_ns - x->started_ns;
+	/* Not by the wall clock, which may have been put right meanwhile. */
+	s->snapshot.elapsed_ns = get_ms(o, "TotalDuration");
+	if (s->snapshot.elapsed_ns < 0)
+		s->snapshot.elapsed_ns = 0;
 	s->source = get_text(o, "Source");
 	s->destination = get_text(o, "Destination");
 	l->with_counters = true;

@@ -532,6 +532,27 @@ static void try_again(struct engine *e)
 	}
 }
 
+/*
+ * Whether what vanished from the source has done so one by one, or because the
+ * source itself is gone: its server has lost what it exports, or somebody has
+ * removed it. A root that was removed is still open in a local directory.
+ */
+static void check_vanished(struct engine *e)
+{
+	struct volume_getattr item = {
+	    .handle = volume_get_info(e->volume[SOURCE])->root};
+
+	if (engine_is_stopping(e) ||
+	    counters_get(&e->counters, COUNT_VANISHED) == 0)
+		return;
+	volume_run(e->volume[SOURCE], VOLUME_GETATTR, &item, 1);
+	if (item.result == 0 && item.ret_attr.nlink == 0 &&
+	    e->root_attr[SOURCE].nlink > 0)
+		item.result = -ESTALE;
+	if (item.result < 0)
+		engine_stop(e, item.result, SOURCE);
+}
+
 /* The comparison of both trees. Records that were put are read by it. */
 static void compare_trees(struct engine *e)
 {
@@ -547,6 +568,7 @@ static void compare_trees(struct engine *e)
 		verify_root(e);
 	if (push_root(e, !e->verify_only) == 0)
 		finish_wait(e);
+	check_vanished(e);
 }
 
 /* What stood in the way of something, and failed because of it, does so no
@@ -573,6 +595,7 @@ static void copy_tree(struct engine *e)
 	finish_wait(e);
 	if (!engine_is_stopping(e) && !e->options.dry_run)
 		try_again(e);
+	check_vanished(e);
 	if (!engine_is_stopping(e) && e->prune)
 		remove_deleted(e);
 	if (e->options.dry_run)

@@ -54,6 +54,7 @@ struct large {
 	char temp[VOLUME_NAME_MAX + 1];
 	uint64_t saved_offset; /* of the last checkpoint, 0 for none */
 	int64_t saved_ns;
+	bool noted;     /* the manifest speaks of the temporary file */
 	enum side side; /* which an error came from */
 	enum entry_phase phase;
 };
@@ -156,6 +157,7 @@ static void discard_temp(struct large *g)
 	if (g->temp[0])
 		volume_run(volume_of(g, DESTINATION), VOLUME_REMOVE, &item, 1);
 	g->temp[0] = '\0';
+	g->noted = false;
 	manifest_drop_partial(g->engine->manifest, g->item->dir->id,
 			      g->item->name);
 	g->saved_offset = 0;
@@ -193,6 +195,7 @@ static int resume(struct large *g)
 	r = find_partial(g, &p);
 	if (r <= 0)
 		return r;
+	g->noted = true;
 	memcpy(g->temp, p.temp_name, sizeof(g->temp));
 	fits = p.source.fileid == g->source.fileid &&
 	       p.source.size == g->source.size &&
@@ -251,6 +254,8 @@ static int checkpoint(struct large *g, struct range_writer *writer)
 	r = manifest_put_partial(g->engine->manifest, &p);
 	if (r < 0)
 		engine_stop(g->engine, r, SIDES);
+	else
+		g->noted = true;
 	return r < 0 ? -ECANCELED : 0;
 }
 
@@ -509,6 +514,16 @@ static void settle(struct large *g)
 	set_metadata(g->lane, &w);
 }
 
+/* Where the destination has no room left, what the next run knows nothing of
+ * only takes some. */
+static bool is_in_the_way(const struct large *g)
+{
+	int error = atomic_load(&g->engine->stop_error);
+
+	return g->temp[0] && !g->noted &&
+	       (error == -ENOSPC || error == -EDQUOT);
+}
+
 /* Ends the item after its copy came to `r`. */
 static void end(struct large *g, int r)
 {
@@ -521,6 +536,8 @@ static void end(struct large *g, int r)
 		return;
 	}
 	if (engine_stops_for(e, r, g->side)) {
+		if (is_in_the_way(g))
+			discard_temp(g);
 		complete_abandoned(e, steal(g->item));
 		return;
 	}

@@ -56,7 +56,7 @@ static int errno_of_code(int code, int system_errno)
 		return -EACCES;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		return -EAGAIN;
+		return -ENOLCK;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 	case SQLITE_CONSTRAINT:
@@ -204,7 +204,7 @@ int manifest_db_explain(const char *path, struct sqlite3 *db, int error_number,
 			 "directory with --state",
 			 path);
 		break;
-	case -EAGAIN:
+	case -ENOLCK:
 		snprintf(error, error_size,
 			 "%s: the manifest is locked by another program; close "
 			 "it there (sqlite3?) and run again",

@@ -171,7 +171,8 @@ static void say_denied(const struct engine *e, const struct attr *ours)
 		log_warning("destination: %s cannot be set, the server does "
 			    "not let this user (it sees us as %u:%u): such "
 			    "entries are counted as skipped metadata; run as "
-			    "root without squashing, or use --no-owner",
+			    "root without squashing, on EFS through no access "
+			    "point that sets a user, or use --no-owner",
 			    what, ours->uid, ours->gid);
 }
 

@@ -96,11 +96,19 @@ static const char *stop_text(int error)
 	case -EROFS:
 		return "read-only: export or mount it read-write, and run "
 		       "again, what is done is kept";
+	case -ESTALE:
+		return "gone: it was removed, or its server has lost what it "
+		       "exports: see to that and run again, what is done is "
+		       "kept";
 	case -EREMCHG:
 		return "its root is not the directory that it was in the last "
 		       "run: see that the right one is mounted there, and run "
 		       "again; if it is meant to be another, say so with "
 		       "--new-root. Nothing was changed";
+	case -ENOLCK:
+		return "manifest.db is locked by another program: stopped, "
+		       "what is done is kept; close it there (sqlite3?) and "
+		       "run again";
 	case -EUCLEAN:
 		return "manifest.db is damaged: stopped, what is done is kept; "
 		       "move it away, and the next run compares all entries "
