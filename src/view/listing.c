@@ -616,6 +616,22 @@ void listing_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		listing_close(l);
 }
 
+/*
+ * The listing that the kernel names, and that it holds. The pointer went
+ * through the kernel from the thread that opened to this one, which no compiler
+ * and no sanitizer knows; the lock, taken at the opening too, orders the two
+ * for them.
+ */
+static struct listing *listing_get(fuse_req_t req,
+				   const struct fuse_file_info *fi)
+{
+	struct view *v = fuse_req_userdata(req);
+
+	pthread_mutex_lock(&v->listings->lock);
+	pthread_mutex_unlock(&v->listings->lock);
+	return (struct listing *)(uintptr_t)fi->fh;
+}
+
 static void read_op_free(struct request *r)
 {
 	struct read_op *op = (struct read_op *)r;
@@ -627,7 +643,7 @@ static void read_op_free(struct request *r)
 static void read_entries(fuse_req_t req, size_t size, off_t off,
 			 const struct fuse_file_info *fi, bool plus)
 {
-	struct listing *l = (struct listing *)(uintptr_t)fi->fh;
+	struct listing *l = listing_get(req, fi);
 	struct read_op *op = calloc(1, sizeof(*op));
 	int r = 0;
 
@@ -669,7 +685,7 @@ void listing_read_plus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 void listing_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	listing_close((struct listing *)(uintptr_t)fi->fh);
+	listing_close(listing_get(req, fi));
 	fuse_reply_err(req, 0);
 }
 
