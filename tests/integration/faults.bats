@@ -3,10 +3,15 @@
 #
 # Whatever goes wrong between client and server of NFSv4.1: each fault at each
 # record or operation of a whole small sync, see lib/faults.bash.
+#
+#	FAULT_EVERY  every how many-th reason is tried with each operation (7;
+#	             `make check-long`: 1)
 
 bats_require_minimum_version 1.5.0
 load lib/common
 load lib/faults
+
+every=${FAULT_EVERY:-7}
 
 setup_file() {
 	load lib/common
@@ -27,10 +32,9 @@ setup() {
 @test "connections that are cut, at any record and in its middle" {
 	local side fault
 	faults_begin
-	once=1
 	for side in source destination; do
 		for fault in cut-up cut-down half-up half-down; do
-			sweep $side $fault
+			sweep_once $side $fault
 		done
 	done
 	# Something was done and its answer lost.
@@ -41,10 +45,9 @@ setup() {
 @test "replies that never come or late, and requests that do" {
 	local side fault
 	faults_begin
-	once=1
 	for side in source destination; do
 		for fault in drop late-up late-down; do
-			sweep $side $fault
+			sweep_once $side $fault
 		done
 	done
 	((replayed > 0))
@@ -54,10 +57,9 @@ setup() {
 @test "replies that are nonsense" {
 	local side fault
 	faults_begin
-	once=1
 	for side in source destination; do
 		for fault in xid short garbage; do
-			sweep $side $fault
+			sweep_once $side $fault
 		done
 	done
 	faults_end
