@@ -56,6 +56,9 @@
  * the end; a bad network does not get this far. */
 #define LOSSES_MAX 64
 
+/* How often a request is sent whose answer libnfs cannot read. */
+#define TRIES_MAX 6
+
 /* An entry of a listing takes at least 32 bytes of an answer of 1 MiB, and a
  * few hundred bytes of stack. */
 #define STACK_BYTES (64u << 20)
@@ -282,8 +285,9 @@ static void connect_now(struct ln_conn *c)
 		lose(c);
 }
 
-/* Requests that libnfs ended by itself though the connection goes on. */
-static void end_refused(struct ln_conn *c)
+/* Requests that libnfs ended by itself though the connection goes on: their
+ * answers make no sense, and what they ask for may have been done. */
+static void retry_refused(struct ln_conn *c)
 {
 	struct ln_request *r, *next;
 
@@ -293,7 +297,11 @@ static void end_refused(struct ln_conn *c)
 		if (r->status == 0)
 			continue;
 		take_off(c, r);
-		end(c, r, -EPROTO, NULL);
+		r->again = true;
+		if (++r->refused < TRIES_MAX)
+			TAILQ_INSERT_TAIL(&c->waiting, r, link);
+		else
+			end(c, r, -EPROTO, NULL);
 	}
 }
 
@@ -321,7 +329,7 @@ static void service(struct ln_conn *c, short events)
 		if (c->state == CONN_CONNECTING || was_given_up(c))
 			lose(c);
 		else
-			end_refused(c);
+			retry_refused(c);
 	}
 }
 
@@ -510,6 +518,7 @@ void ln_conn_submit(struct ln_conn *c, struct ln_request *r)
 	r->conn = c;
 	r->again = false;
 	r->losses = 0;
+	r->refused = 0;
 	r->delays = 0;
 	r->begun_ns = clock_now_ns();
 	atomic_fetch_add(&c->load, 1);

@@ -69,6 +69,7 @@ struct ln_request {
 	TAILQ_ENTRY(ln_request) link;
 	int status;       /* what libnfs said, when not success */
 	unsigned losses;  /* connections lost while it was on its way */
+	unsigned refused; /* answers that libnfs could not read */
 	unsigned delays;  /* answers of "later" */
 	int64_t begun_ns; /* submitted */
 	int64_t sent_ns;

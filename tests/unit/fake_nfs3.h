@@ -63,6 +63,7 @@ struct fake3 {
 
 	/* Faults. */
 	unsigned drop[FAKE3_PROCS];  /* so many are executed, not answered */
+	unsigned spoil[FAKE3_PROCS]; /* .. or with an answer cut short */
 	unsigned later[FAKE3_PROCS]; /* so many are NFS3ERR_JUKEBOX */
 	bool bare;            /* no handles and attributes that need not be */
 	bool no_plus;         /* no READDIRPLUS */

@@ -280,6 +280,27 @@ static void test_write_lost(void **state)
 	}
 }
 
+/* An answer that cannot be read says not that nothing was done. */
+static void test_write_spoilt(void **state)
+{
+	static const int procs[] = {
+	    FAKE3_CREATE,  FAKE3_WRITE,  FAKE3_COMMIT,
+	    FAKE3_SETATTR, FAKE3_RENAME, FAKE3_GETATTR,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(procs); i++) {
+		fake.spoil[procs[i]] = 2;
+		assert_int_equal(write_file("file", 300000, true), 0);
+		assert_int_equal(fake3_find(&fake, "file")->size, 300000);
+		assert_null(fake3_find(&fake, "temp"));
+		assert_int_equal(fake.spoil[procs[i]], 0);
+	}
+	/* Nor is it asked for ever. */
+	fake.spoil[FAKE3_GETATTR] = 100;
+	assert_int_equal(write_file("file", 10, false), -EPROTO);
+}
+
 /* What lies under the temporary name is not an empty file of ours. */
 static void test_write_not_ours(void **state)
 {
@@ -485,15 +506,15 @@ static void test_cancel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_remove_lost), TEST(test_rename_lost),
-	    TEST(test_make_lost),   TEST(test_link_lost),
-	    TEST(test_write_lost),  TEST(test_write_not_ours),
-	    TEST(test_create_lost), TEST(test_later),
-	    TEST(test_bare),        TEST(test_no_readdirplus),
-	    TEST(test_short_io),    TEST(test_restart),
-	    TEST(test_owner_first), TEST(test_bad_handles),
-	    TEST(test_bad_names),   TEST(test_deadline),
-	    TEST(test_cancel),
+	    TEST(test_remove_lost),    TEST(test_rename_lost),
+	    TEST(test_make_lost),      TEST(test_link_lost),
+	    TEST(test_write_lost),     TEST(test_write_spoilt),
+	    TEST(test_write_not_ours), TEST(test_create_lost),
+	    TEST(test_later),          TEST(test_bare),
+	    TEST(test_no_readdirplus), TEST(test_short_io),
+	    TEST(test_restart),        TEST(test_owner_first),
+	    TEST(test_bad_handles),    TEST(test_bad_names),
+	    TEST(test_deadline),       TEST(test_cancel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
