@@ -26,6 +26,7 @@ enum kind {
 	HALF_DOWN,
 	LATE_UP,
 	LATE_DOWN,
+	UNCACHED,
 	DROP,
 	XID,
 	SHORT,
@@ -48,6 +49,7 @@ static const char *const names[KINDS] = {
     [HALF_DOWN] = "half-down",
     [LATE_UP] = "late-up",
     [LATE_DOWN] = "late-down",
+    [UNCACHED] = "uncached",
     [DROP] = "drop",
     [XID] = "xid",
     [SHORT] = "short",
@@ -316,6 +318,16 @@ static void halve_data(struct record **record, size_t at)
 	put_word(payload_of(*record, &size) + at, less);
 }
 
+/* SEQUENCE: session, its number, slot, highest slot, whether to keep. */
+static bool forbid_keeping(const struct rpcstat_place *place, void *user)
+{
+	unsigned char *bytes = user;
+
+	if ((int)place->op == rpcstat_op("SEQUENCE"))
+		put_word(bytes + place->offset + 32, 0);
+	return true;
+}
+
 struct search {
 	struct fault *fault;
 	int op;
@@ -469,7 +481,7 @@ enum fault_verdict fault_up(struct fault *f, uint64_t connection,
 			    struct record **record)
 {
 	size_t size, arguments;
-	const unsigned char *bytes = payload_of(*record, &size);
+	unsigned char *bytes = payload_of(*record, &size);
 	int procedure;
 
 	switch (f->kind) {
@@ -479,6 +491,9 @@ enum fault_verdict fault_up(struct fault *f, uint64_t connection,
 		return hits(f) ? FAULT_HALF : FAULT_PASS;
 	case LATE_UP:
 		return hits(f) ? FAULT_LATE : FAULT_PASS;
+	case UNCACHED:
+		rpcstat_each(bytes, size, forbid_keeping, bytes);
+		return FAULT_PASS;
 	case REFUSE:
 	case ERROR:
 	case ERROR3:
@@ -581,6 +596,7 @@ enum fault_verdict fault_down(struct fault *f, uint64_t connection,
 		change_reply(f, record, &w);
 	switch (f->kind) {
 	case CUT_DOWN:
+	case UNCACHED:
 		return hits(f) ? FAULT_CUT : FAULT_PASS;
 	case HALF_DOWN:
 		return hits(f) ? FAULT_HALF : FAULT_PASS;

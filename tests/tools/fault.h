@@ -7,6 +7,7 @@
  *	half-up:N half-down:N	.. in its middle
  *	late-up:N late-down:N	the N-th record, and what follows it, goes on
  *				FAULT_LATE_MS later
+ *	uncached:N		as cut-down, and the server may keep no reply
  *	drop:N			the N-th reply is never sent
  *	xid:N			.. belongs to a call that nobody made
  *	short:N			.. ends too early

@@ -4,6 +4,7 @@
  *
  *	nfsproxy --listen PORT --connect HOST:PORT [--delay MS]
  *		 [--port-file FILE] [--stats FILE] [--fault FAULT] [--plain]
+ *		 [--victim PID]
  *
  * It makes a distant server out of a near one: each RPC record leaves half of
  * the delay after it came, in both directions, in order, with any number of
@@ -17,9 +18,11 @@
  *
  * With --fault it does one thing wrong, see fault.h; the statistics say how
  * often, and whether the server did anything twice, see once.h. SIGHUP: it does
- * nothing wrong from then on. With --plain it looks at nothing and only delays
- * what comes, as it comes: less work, for measurements, and no statistics but
- *of bytes.
+ * nothing wrong from then on. With --victim, a fault that ends a connection
+ * kills that process, the server, before.
+ *
+ * With --plain it looks at nothing and only delays what comes, as it comes. That
+ * is less work, for measurements; of statistics it has bytes alone.
  *
  * One thread, one poll loop. A connection is a `pair` of sockets and two `way`s
  * through the proxy:
@@ -91,6 +94,7 @@ struct proxy {
 	struct once *once;   /* with a fault */
 	bool plain;
 	struct record *spare; /* to read into, with `plain` */
+	pid_t victim;         /* 0: nobody dies of it */
 	LIST_HEAD(, pair) pairs;
 	struct pollfd *polls; /* listener, signals, two of each pair */
 	size_t npolls;
@@ -298,6 +302,8 @@ static int pass_with_fault(struct proxy *proxy, struct pair *pair,
 		break;
 	}
 	free(record);
+	if (proxy->victim && kill(proxy->victim, SIGKILL) < 0)
+		warn("kill");
 	return -ECONNRESET;
 }
 
@@ -609,6 +615,7 @@ int main(int argc, char **argv)
 	    {"port-file", required_argument, NULL, 'p'},
 	    {"stats", required_argument, NULL, 's'},
 	    {"fault", required_argument, NULL, 'f'},
+	    {"victim", required_argument, NULL, 'v'},
 	    {0},
 	};
 	struct proxy proxy = {.pairs = LIST_HEAD_INITIALIZER(proxy.pairs)};
@@ -643,6 +650,10 @@ int main(int argc, char **argv)
 		case 's':
 			proxy.stats_path = optarg;
 			break;
+		case 'v':
+			proxy.victim =
+			    (pid_t)number_of("victim", optarg, INT32_MAX);
+			break;
 		default:
 			return 2;
 		}
@@ -650,7 +661,7 @@ int main(int argc, char **argv)
 	if (!proxy.server || port < 0 || optind < argc)
 		errx(2, "usage: nfsproxy --listen PORT --connect HOST:PORT "
 			"[--delay MS] [--port-file FILE] [--stats FILE] "
-			"[--fault FAULT] [--plain]");
+			"[--fault FAULT] [--plain] [--victim PID]");
 
 	if (proxy.fault)
 		proxy.once = once_new();

@@ -161,6 +161,7 @@ server_configure() {
 			Only_Numeric_Owners = true;
 			Delegations = false;
 		}
+		LOG { COMPONENTS { $(<"$d/settings.log") } }
 		MDCACHE {
 			FD_LWMark_Percent = 5;
 			FD_HWMark_Percent = 20;
@@ -248,26 +249,28 @@ server_launch() {
 	return 1
 }
 
-# server_start NAME [nfs3] [squash=MODE] [readonly] [maxio=BYTES] [mem=BYTES]
-#              [warm=ENTRIES] [V4OPTION=VALUE]...
+# server_start NAME [nfs3] [verbose] [squash=MODE] [readonly] [maxio=BYTES]
+#              [mem=BYTES] [warm=ENTRIES] [V4OPTION=VALUE]...
 #
 # With `nfs3` it speaks NFSv3, too, and its mount service has a port of its own.
 # With `maxio` a READ or WRITE carries no more than that. With `mem` it has no
 # backing directory but keeps its tree in memory, files of up to so many bytes.
 # With `warm` it keeps the attributes of so many entries, and does not see what
-# changes behind its back.
+# changes behind its back. With `verbose` its log has every operation that it
+# executes, and what came of it (executed_ops).
 # MODE is No_Root_Squash (default), Root_Squash or All_Squash; a squashed
 # caller becomes uid and gid 65534. Other words are options of ganesha's NFSV4
 # block, for instance Lease_Lifetime=5; Graceless=true unless given.
 server_start() {
 	local name=$1 d=$SERVERS_DIR/$1 word tries status
 	local squash=No_Root_Squash access=RW v4='' nfs3='' maxio='' fsal=VFS
-	local mem='' cache='' expire=0
+	local mem='' cache='' expire=0 log=''
 	shift
 	for word; do
 		case $word in
 		squash=*) squash=${word#squash=} ;;
 		nfs3) nfs3=1 ;;
+		verbose) log='NFS_V4 = DEBUG; SESSIONS = FULL_DEBUG;' ;;
 		readonly) access=RO ;;
 		mem=*)
 			fsal=MEM
@@ -287,6 +290,7 @@ server_start() {
 	esac
 	mkdir -p "$d/export" "$d/recovery"
 	printf '%s\n' "$v4" >"$d/settings.v4"
+	printf '%s\n' "$log" >"$d/settings.log"
 	printf '%s\n' "$mem" >"$d/settings.mem"
 	printf '%s\n' "$cache" >"$d/settings.cache"
 	printf '%s; ' "Squash = $squash" 'Anonymous_Uid = 65534' \
@@ -346,6 +350,14 @@ server_kill() {
 # server_restart NAME: the same tree on the same port, with the same settings.
 server_restart() {
 	server_kill "$1" && server_configure "$1" && server_launch "$1"
+}
+
+# executed_ops NAME: what changed names on a `verbose` server since it started,
+# as lines `OPERATION STATUS COUNT`. Only what it executed: an answer that it
+# had kept from before is not in its log as an operation.
+executed_ops() {
+	sed -n 's/.*:Status of OP_\(CREATE\|LINK\|OPEN\|REMOVE\|RENAME\) in position [0-9]* = \([A-Z0-9_]*\),.*/\1 \2/p' \
+		"$(server_log "$1")" | sort | uniq -c | awk '{ print $2, $3, $1 }'
 }
 
 # servers_stop: every server and every proxy below SERVERS_DIR.
