@@ -33,6 +33,7 @@ setup() {
 }
 
 teardown() {
+	views_end
 	fronts_stop
 }
 
@@ -192,4 +193,105 @@ no_secrets() {
 	refused 'no AWS region'
 	[ ! -e "$BATS_TEST_TMPDIR/front.log" ] ||
 		[ ! -s "$BATS_TEST_TMPDIR/front.log" ]
+}
+
+# core_of PID: ends it and leaves its core dump in $core.
+core_of() {
+	local pattern
+	core=$BATS_TEST_TMPDIR/core
+	pattern=$(</proc/sys/kernel/core_pattern)
+	case $pattern in
+	core | core.%p)
+		kill -ABRT "$1"
+		wait_for 30 process_is_gone "$1"
+		[ -e "$core" ] || mv "$core.$1" "$core"
+		;;
+	*)
+		gcore -o "$core" "$1" >/dev/null
+		mv "$core.$1" "$core"
+		kill -KILL "$1"
+		;;
+	esac
+}
+
+# can_dump: is there a way to have one? Sanitizers keep it to themselves.
+can_dump() {
+	! grep -qa __asan_init "$EFSBRIDGE" && ! grep -qa __tsan_init "$EFSBRIDGE" &&
+		ulimit -c unlimited && {
+		grep -qxE 'core|core\.%p' /proc/sys/kernel/core_pattern ||
+			command -v gcore >/dev/null
+	}
+}
+
+# tells_nothing SECRET...: wherever somebody could look.
+tells_nothing() {
+	local word name
+	cp -r "$mountpoint/.sync" "$BATS_TEST_TMPDIR/dotsync"
+	getfattr -d -R "$mountpoint" >"$BATS_TEST_TMPDIR/dotsync/attributes" \
+		2>/dev/null || true
+	tr '\0' '\n' <"/proc/$view_pid/cmdline" \
+		>"$BATS_TEST_TMPDIR/dotsync/cmdline"
+	# There is something to look at.
+	for name in status status.json metrics dashboard.html log task.json; do
+		[ -s "$BATS_TEST_TMPDIR/dotsync/$name" ]
+	done
+	grep -rqa transferred "$BATS_TEST_TMPDIR/messages"
+	[ -n "$(find "$BATS_TEST_TMPDIR/reports" -type f)" ]
+	[ -s "$BATS_TEST_TMPDIR/run.prom" ]
+	for word; do
+		! grep -raF -e "$word" "$state" "$view_errors" "$output_file" \
+			"$errors_file" "$BATS_TEST_TMPDIR/dotsync" \
+			"$BATS_TEST_TMPDIR/messages" "$BATS_TEST_TMPDIR/reports" \
+			"$BATS_TEST_TMPDIR/run.prom" >&2
+	done
+}
+
+# keeps_secret SECRET TOKEN: of a run, and of a mount, with all that they say.
+keeps_secret() {
+	fresh_pair nfs
+	rm -rf "$BATS_TEST_TMPDIR"/{dotsync,messages,reports,run.prom,core}
+	"$MKTREE" --seed 64 --entries 100 "$source_dir"
+	front_start front source --check "$EFSCERT --file-system $FS \
+		--access-point $AP --region eu-west-1 --key-id AKIDEXAMPLE \
+		--secret $1 --token $2 --log $BATS_TEST_TMPDIR/seen"
+	source=$(efs_url "${source##*/}" "iam&accesspoint=$AP&conns=2")
+	run_sync 0 -v -v --log="$BATS_TEST_TMPDIR/messages" \
+		--log-level=transfer --report=standard --report-level=all \
+		--report-to="$BATS_TEST_TMPDIR/reports" \
+		--metrics-file="$BATS_TEST_TMPDIR/run.prom"
+	cd "$BATS_TEST_TMPDIR" || return
+	view_start -v -v --report=standard --report-level=all
+	wait_for 30 grep -qF SUCCESS "$mountpoint/.sync/log"
+	find "$mountpoint" -type f -exec cat {} + >/dev/null
+	tells_nothing "$1" "$2"
+	if can_dump; then
+		core_of "$view_pid"
+		# It is one, and has what it may have.
+		grep -qaF "$FS" "$core"
+		! grep -aqF -e "$1" -e "$2" "$core"
+	else
+		[ "${EFSBRIDGE_REQUIRE_ALL:-0}" != 1 ] ||
+			grep -qaE '__(a|t)san_init' "$EFSBRIDGE"
+		view_end 5
+	fi
+	[ "$(jq -r .verdict "$BATS_TEST_TMPDIR/seen" | sort -u)" = good ]
+	fronts_stop
+}
+
+@test "no key and no token is in what a run or a mount says, nor in its core dump" {
+	need_fuse
+	local secret=wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY token=FwoG/TOKEN+=x
+	can_dump || [ "${EFSBRIDGE_REQUIRE_ALL:-0}" != 1 ] ||
+		grep -qaE '__(a|t)san_init' "$EFSBRIDGE"
+	ulimit -c unlimited
+	export AWS_ACCESS_KEY_ID=AKIDEXAMPLE AWS_SECRET_ACCESS_KEY=$secret
+	export AWS_SESSION_TOKEN=$token
+	keeps_secret "$secret" "$token"
+	unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
+	# The same from a profile; this shell knows them, the program reads them.
+	export AWS_SHARED_CREDENTIALS_FILE=$BATS_TEST_TMPDIR/credentials
+	printf '[default]\naws_access_key_id = AKIDEXAMPLE\n%s\n%s\n' \
+		"aws_secret_access_key = $secret" "aws_session_token = $token" \
+		>"$AWS_SHARED_CREDENTIALS_FILE"
+	keeps_secret "$secret" "$token"
 }
