@@ -55,18 +55,20 @@ int queue_push(struct queue *q, void *item)
 	pthread_mutex_lock(&q->lock);
 	while (!q->closed && q->count == q->limit)
 		pthread_cond_wait(&q->not_full, &q->lock);
-	if (q->closed) {
+	if (q->closed)
 		ret = -EPIPE;
-	} else {
+	else
 		q->ring[(q->head + q->count++) % q->limit] = item;
-		pthread_cond_signal(&q->not_empty);
-	}
 	pthread_mutex_unlock(&q->lock);
+	/* Only now, or who is woken would wait for the lock. */
+	if (ret == 0)
+		pthread_cond_signal(&q->not_empty);
 	return ret;
 }
 
 static size_t take(struct queue *q, size_t rank, void **items, size_t max)
 {
+	bool half_empty;
 	size_t n = 0;
 
 	pthread_mutex_lock(&q->lock);
@@ -78,9 +80,11 @@ static size_t take(struct queue *q, size_t rank, void **items, size_t max)
 		q->head = (q->head + 1) % q->limit;
 		q->count--;
 	}
-	if (n > 0)
-		pthread_cond_broadcast(&q->not_full);
+	half_empty = q->count <= q->limit / 2;
 	pthread_mutex_unlock(&q->lock);
+	/* Who waits for room is woken once for many items, not for each. */
+	if (n > 0 && half_empty)
+		pthread_cond_broadcast(&q->not_full);
 	return n;
 }
 

@@ -349,8 +349,9 @@ static void wake_waiting(struct call *call)
 
 int client_run(struct client *c, struct call *call)
 {
-	struct waiter w = WAITER_INIT;
+	struct waiter w;
 
+	waiter_init(&w);
 	call->done = wake_waiting;
 	call->user = &w;
 	call->reply.blob = NULL;

@@ -54,6 +54,15 @@
 #define SCANNERS_MIN 2
 #define SCANNERS_MAX 12
 
+/* As many as either side has a use for. */
+static unsigned work_calls(const struct engine *e)
+{
+	unsigned there = volume_get_info(e->volume[DESTINATION])->whole_calls;
+	unsigned here = volume_get_info(e->volume[SOURCE])->whole_calls;
+
+	return (here > there ? here : there) ?: 1;
+}
+
 int engine_new(const struct engine_setup *setup, struct engine **ret)
 {
 	struct engine *e = calloc(1, sizeof(*e));
@@ -106,8 +115,10 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 	pthread_cond_init(&e->finish_changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	atomic_init(&e->stop_side, SIDES);
+	e->work_calls = work_calls(e);
 	e->work_items =
-	    volume_get_info(e->volume[DESTINATION])->whole_items ?: 1;
+	    e->work_calls *
+	    (volume_get_info(e->volume[DESTINATION])->whole_items ?: 1);
 	e->work = queue_new(QUEUE_MAX);
 	e->large = queue_new(QUEUE_MAX);
 	e->budget = budget_new(BUDGET_BYTES);
@@ -224,6 +235,8 @@ static unsigned lane_count(const struct engine *e)
 		return jobs;
 	if (other > depth)
 		depth = other;
+	/* Each has that many calls in flight. */
+	depth /= e->work_calls;
 	return depth < 4                 ? 4
 	       : depth > ENGINE_JOBS_MAX ? ENGINE_JOBS_MAX
 					 : depth;

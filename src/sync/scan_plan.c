@@ -23,8 +23,8 @@
 #include "sync/scanner.h"
 #include "sync/verify.h"
 
-/* A batch of small files is full at so many bytes, ... */
-#define SMALL_BYTES_MAX (768 * 1024)
+/* A batch of small files is full at so many bytes for each of its calls, ... */
+#define CALL_BYTES_MAX (768 * 1024)
 /* ... and of what has no data at so many items. */
 #define OTHER_ITEMS_MAX 64
 
@@ -49,12 +49,17 @@ void scan_flush(struct scanner *s)
 		flush_kind(s, (enum work_kind)kind);
 }
 
+static uint64_t bytes_max(const struct scanner *s)
+{
+	return (uint64_t)s->engine->work_calls * CALL_BYTES_MAX;
+}
+
 static bool is_full(const struct scanner *s, const struct work *w)
 {
 	switch (w->kind) {
 	case WORK_SMALL:
 		return w->count >= s->engine->work_items ||
-		       w->bytes >= SMALL_BYTES_MAX;
+		       w->bytes >= bytes_max(s);
 	case WORK_LARGE:
 		return true;
 	default:
@@ -69,7 +74,7 @@ void scan_add_work(struct scanner *s, struct item *i, enum work_kind kind)
 
 	if (!atomic_load(&s->engine->comparing))
 		complete_planned(s->engine, i);
-	if (w && kind == WORK_SMALL && w->bytes + size > SMALL_BYTES_MAX) {
+	if (w && kind == WORK_SMALL && w->bytes + size > bytes_max(s)) {
 		flush_kind(s, kind);
 		w = NULL;
 	}

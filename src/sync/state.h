@@ -95,6 +95,7 @@ struct engine {
 	struct dirstack *stack;
 	struct queue *work;    /* struct work, all kinds but .. */
 	struct queue *large;   /* .. WORK_LARGE, which has lanes of its own */
+	unsigned work_calls;   /* calls that carry one work, on each side */
 	unsigned work_items;   /* small files in one work */
 	struct budget *budget; /* bytes of small files' data in memory */
 	struct links *links;

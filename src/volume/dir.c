@@ -219,6 +219,7 @@ static int fill_info(struct dir *d, const struct location *location)
 	dir_attr_of(&st, &info->root_attr);
 	info->depth = CALLS_A_CPU * (cpus > 0 ? (unsigned)cpus : 1);
 	info->whole_items = WHOLE_ITEMS;
+	info->whole_calls = 1;
 	info->keeps_open = true;
 	return 0;
 }

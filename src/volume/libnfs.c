@@ -245,7 +245,7 @@ static void wake(struct volume_call *call)
 
 int ln_run(struct ln *v, const struct ln_verb *verb, void *item)
 {
-	struct waiter w = WAITER_INIT;
+	struct waiter w;
 	struct volume_call call = {
 	    .verb = VOLUME_VERBS, /* none of the waist's */
 	    .items = item,
@@ -254,6 +254,7 @@ int ln_run(struct ln *v, const struct ln_verb *verb, void *item)
 	    .user = &w,
 	};
 
+	waiter_init(&w);
 	start_call(v, verb, &call);
 	waiter_wait(&w);
 	return *(int *)((char *)item + verb->result_at);
@@ -362,6 +363,7 @@ static void fill_info(struct ln *v, enum location_version version)
 	info->rtt_ns = v->rtt_ns;
 	info->depth = calls > CALLS_MIN ? calls : CALLS_MIN;
 	info->whole_items = WHOLE_ITEMS;
+	info->whole_calls = 1;
 	info->protocol = version == LOCATION_V40 ? "NFSv4.0" : "NFSv3";
 	/* NFSv3 opens nothing, NFSv4.0 nothing by its handle. */
 	info->keeps_open = false;

@@ -35,6 +35,10 @@
 #define DEPTH_FAR    128
 #define DEPTH_FAR_NS (70 * NS_PER_MS)
 
+/* Four compounds for each sleep: a thread costs more to wake than they do to
+ * encode. */
+#define WHOLE_CALLS 4
+
 /* Operations of a small file written whole, and what its directory costs. */
 #define WHOLE_OPS     7
 #define WHOLE_DIR_OPS 2
@@ -265,9 +269,10 @@ static void wake(void *user)
 
 int v4_run_one(struct v4 *v, const struct batch_kind *kind, void *item)
 {
-	struct waiter w = WAITER_INIT;
+	struct waiter w;
 	struct v4_work *work = item;
 
+	waiter_init(&w);
 	if (batch_start(v->memory, kind, item, 1, wake, &w))
 		return -ENOMEM;
 	waiter_wait(&w);
@@ -410,6 +415,8 @@ static void fill_info(struct v4 *v, unsigned batch)
 	info->keeps_open = true;
 	info->depth =
 	    depth_for(info->rtt_ns, client_get_limits(v->client).slots);
+	info->whole_calls =
+	    info->depth < WHOLE_CALLS ? info->depth : WHOLE_CALLS;
 	/* What fits into one compound for writing; reading takes less. */
 	info->whole_items = room.ops > WHOLE_OPS + WHOLE_DIR_OPS
 				? (room.ops - WHOLE_DIR_OPS) / WHOLE_OPS

@@ -431,7 +431,7 @@ static void wake_waiter(struct volume_call *call)
 void volume_run(struct volume *v, enum volume_verb verb, void *items,
 		size_t count)
 {
-	struct waiter waiter = WAITER_INIT;
+	struct waiter waiter;
 	struct volume_call call = {
 	    .verb = verb,
 	    .items = items,
@@ -452,6 +452,7 @@ void volume_run(struct volume *v, enum volume_verb verb, void *items,
 		v->backend->run(v, verb, items, count);
 		return;
 	}
+	waiter_init(&waiter);
 	v->backend->start(v, &call);
 	waiter_wait(&waiter);
 }

@@ -329,6 +329,8 @@ struct volume_info {
 	int64_t rtt_ns;       /* measured at open; 0 for a local directory */
 	unsigned depth;       /* calls worth having in flight at once */
 	unsigned whole_items; /* small files worth having in one call */
+	unsigned whole_calls; /* such calls worth starting together: who waits
+				 sleeps once for all of them */
 	bool keeps_open;      /* files opened to be read outlive their names */
 	bool short_times;     /* times from VOLUME_SHORT_TIME_END on, and
 				 those before 1970, cannot be set: -EINVAL */
