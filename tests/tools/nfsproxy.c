@@ -21,8 +21,8 @@
  * nothing wrong from then on. With --victim, a fault that ends a connection
  * kills that process, the server, before.
  *
- * With --plain it looks at nothing and only delays what comes, as it comes. That
- * is less work, for measurements; of statistics it has bytes alone.
+ * With --plain it looks at nothing and only delays what comes, as it comes:
+ * less work, for measurements; of statistics it has bytes alone.
  *
  * One thread, one poll loop. A connection is a `pair` of sockets and two `way`s
  * through the proxy:
