@@ -97,7 +97,7 @@ later_rate() {
 		return
 	}
 	early=$(done_when_told)
-	calculate '(n - early) * 1e6 / (us - 1e6)' n="$files" \
+	calculate 'int((n - early) * 1e6 / (us - 1e6))' n="$files" \
 		early="${early:-0}" us="$wall_us"
 }
 
