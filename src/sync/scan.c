@@ -110,16 +110,13 @@ static int join_page(struct scanner *s, struct volume_list *page)
 static int next_page(struct scanner *s, enum side side,
 		     struct volume_list *page)
 {
-	struct volume_list next = {.dir = page->dir,
-				   .cookie = page->cookie,
-				   .verifier = page->ret_verifier};
+	int r;
 
 	if (s->listed)
 		return scan_listed_next(s, side, page);
-	if (page->ret_count > 0)
-		next.cookie = page->ret_entries[page->ret_count - 1].cookie;
-	volume_items_done(VOLUME_LIST, page, 1);
-	*page = next;
+	r = volume_list_next(page);
+	if (r < 0)
+		return page->result = r;
 	volume_run(s->engine->volume[side], VOLUME_LIST, page, 1);
 	return page->result;
 }

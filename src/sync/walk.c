@@ -115,19 +115,15 @@ static bool is_through(const struct frame *f)
 static void ask_page(struct walk *w)
 {
 	struct frame *f = w->top;
-	struct volume_list next = {.dir = f->handle};
 
-	if (f->asked) {
-		next.cookie = f->page.cookie;
-		next.verifier = f->page.ret_verifier;
-		if (f->page.ret_count > 0)
-			next.cookie =
-			    f->page.ret_entries[f->page.ret_count - 1].cookie;
-	}
-	volume_items_done(VOLUME_LIST, &f->page, 1);
-	f->page = next;
 	f->next = 0;
+	if (f->asked)
+		f->error = volume_list_next(&f->page);
+	else
+		f->page = (struct volume_list){.dir = f->handle};
 	f->asked = true;
+	if (f->error)
+		return;
 	volume_run(w->engine->volume[w->side], VOLUME_LIST, &f->page, 1);
 	f->error = f->page.result;
 }

@@ -74,6 +74,7 @@ struct chain {
 	int error;  /* .. because of this */
 	uint64_t cookie;
 	uint64_t verifier;
+	struct volume_circle circle;
 	unsigned ready_count;
 	STAILQ_HEAD(, page) ready;
 };
@@ -255,8 +256,14 @@ static bool queue_page(struct lister *l, struct page *p)
 	c->error = list->result;
 	if (list->result < 0)
 		return false;
-	if (list->ret_count > 0)
+	if (list->ret_count > 0) {
 		c->cookie = list->ret_entries[list->ret_count - 1].cookie;
+		/* The page is good, but what is behind it has no end. */
+		if (!c->ended && volume_circle_closes(&c->circle, c->cookie)) {
+			c->ended = true;
+			c->error = -EPROTO;
+		}
+	}
 	c->verifier = list->ret_verifier;
 	STAILQ_INSERT_TAIL(&c->ready, p, link);
 	c->ready_count++;

@@ -210,6 +210,41 @@ void volume_items_done(enum volume_verb verb, void *items, size_t count)
 		item_done(verb, item);
 }
 
+/* Brent's: the mark moves on after 1, 3, 7, .. pages; a circle comes by again
+ * once it is in it and its length fits. */
+bool volume_circle_closes(struct volume_circle *c, uint64_t cookie)
+{
+	if (c->pages > 0 && cookie == c->mark)
+		return true;
+	if (c->pages++ == c->next) {
+		c->mark = cookie;
+		c->next = 2 * c->pages;
+	}
+	return false;
+}
+
+int volume_list_next(struct volume_list *page)
+{
+	struct volume_list next = {
+	    .dir = page->dir,
+	    .cookie = page->cookie,
+	    .verifier = page->ret_verifier,
+	    .max_bytes = page->max_bytes,
+	    .circle = page->circle,
+	};
+	bool closes = false;
+
+	if (page->ret_count > 0) {
+		next.cookie = page->ret_entries[page->ret_count - 1].cookie;
+		closes = volume_circle_closes(&next.circle, next.cookie);
+	}
+	volume_items_done(VOLUME_LIST, page, 1);
+	if (closes)
+		return -EPROTO;
+	*page = next;
+	return 0;
+}
+
 int volume_check_name(const char *name)
 {
 	size_t len = name ? strlen(name) : 0;

@@ -86,6 +86,12 @@ struct volume_entry {
 	struct attr attr;
 };
 
+/* How a listing is known that goes round in a circle; all zero at its start. */
+struct volume_circle {
+	uint64_t mark; /* a cookie that was gone past */
+	uint64_t pages, next;
+};
+
 /*
  * One page of a directory. Start with cookie 0 and verifier 0; go on with
  * the cookie of the last entry and `ret_verifier`, until `ret_eof`. "." and
@@ -102,6 +108,7 @@ struct volume_list {
 	bool ret_eof;
 	size_t ret_count;
 	struct volume_entry *ret_entries;
+	struct volume_circle circle; /* volume_list_next()'s */
 };
 
 /* One name in a directory; symlinks are not followed. */
@@ -373,6 +380,17 @@ void volume_fail(enum volume_verb verb, void *items, size_t count, int result);
 
 /* Frees what the items returned and zeroes their ret_ fields. */
 void volume_items_done(enum volume_verb verb, void *items, size_t count);
+
+/*
+ * Makes of a page that was read the question for the one behind it, and frees
+ * what it returned. -EPROTO, with no question made, when the listing would not
+ * come to an end: the server goes round in a circle.
+ */
+int volume_list_next(struct volume_list *page);
+
+/* Whether a listing whose page ends with `cookie` goes round in a circle: told
+ * before its pages were given four times. */
+bool volume_circle_closes(struct volume_circle *c, uint64_t cookie);
 
 /*
  * Lets every call in flight and to come end with -ECANCELED within a second.

@@ -382,13 +382,34 @@ static void test_open_errors(void **state)
 	}
 }
 
+/* Circles of all lengths behind ways of all lengths are noticed before they
+ * were gone round four times; a way without one is not. */
+static void test_circles(void **state)
+{
+	(void)state;
+	for (unsigned way = 0; way < 20; way++) {
+		for (unsigned circle = 1; circle < 40; circle++) {
+			struct volume_circle c = {0};
+			unsigned i = 0;
+
+			while (!volume_circle_closes(
+			    &c, i < way ? i : way + (i - way) % circle))
+				i++;
+			assert_true(i >= way + circle);
+			assert_true(i < 4 * (way + circle));
+		}
+	}
+	for (struct volume_circle c = {0}; c.pages < 100000;)
+		assert_false(volume_circle_closes(&c, c.pages));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_pool),        cmocka_unit_test(test_run),
 	    cmocka_unit_test(test_start),       cmocka_unit_test(test_fail),
 	    cmocka_unit_test(test_items_done),  cmocka_unit_test(test_names),
-	    cmocka_unit_test(test_open_errors),
+	    cmocka_unit_test(test_open_errors), cmocka_unit_test(test_circles),
 	};
 
 	return cmocka_run_group_tests_name("volume", tests, NULL, NULL);
