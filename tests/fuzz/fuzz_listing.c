@@ -5,7 +5,8 @@
  * and goes on, page by page.
  *
  * The input is the pages, each behind its length: the result of READDIR and
- * what follows it. When there is none left, the server is gone.
+ * what follows it. When there is none left, the server is gone; or, if the
+ * first byte says so, it begins again with the first, which is noticed.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,12 @@
 #include "nfs/proto.h"
 #include "volume/location.h"
 
-static struct input pages;
+/* Pages of a circle, at the most. */
+#define CIRCLE 8
+
+static struct input pages, first;
+static bool again;
+static unsigned given;
 
 /* PUTFH went well, the rest is the input's. */
 static void take_page(struct fake_client *s, struct call *call)
@@ -28,10 +34,15 @@ static void take_page(struct fake_client *s, struct call *call)
 	(void)s;
 	blob_unref(call->reply.blob);
 	call->reply = (struct reply){0};
+	if (pages.left == 0 && again && given <= CIRCLE)
+		pages = first;
 	if (pages.left == 0) {
 		call->result = -ENOTCONN;
 		return;
 	}
+	if (again && pages.data == first.data)
+		given = 0;
+	given++;
 	data = input_piece(&pages, &len);
 	call->reply.blob = blob_new(sizeof(putfh) + len);
 	check(call->reply.blob != NULL);
@@ -63,6 +74,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		v = open_volume();
 	fake.spoil = take_page;
 	pages = (struct input){data, size};
-	list_all(v);
+	again = input_byte(&pages) & 1;
+	first = pages;
+	given = 0;
+	check(list_all(v) < LISTED_PAGES || !again);
 	return 0;
 }

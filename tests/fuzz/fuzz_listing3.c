@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A directory as an NFSv3 server lists it, through the waist: READDIRPLUS, or
- * READDIR, and LOOKUP and GETATTR of what came bare. Answers are decoded by
- * libnfs as on a connection; this file is the connection, and it is libnfs
- * where calls are handed over.
+ * READDIR, and LOOKUP and GETATTR of what came bare; or as one of NFSv4.0 does.
+ * Then some other questions. Answers are decoded by libnfs as on a connection;
+ * this file is the connection, and it is libnfs where calls are handed over.
  *
  * The input is the answers, each behind its length. When there is none left,
- * the server is gone.
+ * the server is gone. The first byte says which questions are asked.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,6 +15,7 @@
 #include "fuzz.h"
 #include "listed.h"
 #include "volume/libnfs_v3.h"
+#include "volume/libnfs_v40.h"
 #include "volume/libnfs_zdr.h"
 
 /* The result of the call that was sent last: libnfs's decoder of it. */
@@ -39,7 +40,7 @@ static struct rpc_context *context;
 
 #ifdef EB_LIBNFS_TASKS
 #	define CALL(name, args_type, res_type)                \
-		struct rpc_pdu *rpc_nfs3_##name##_task(        \
+		struct rpc_pdu *rpc_##name##_task(             \
 		    struct rpc_context *rpc, rpc_cb cb,        \
 		    struct args_type *args, void *user)        \
 		{                                              \
@@ -48,21 +49,25 @@ static struct rpc_context *context;
 			return (struct rpc_pdu *)&decoder;     \
 		}
 #else
-#	define CALL(name, args_type, res_type)                                \
-		int rpc_nfs3_##name##_async(struct rpc_context *rpc,           \
-					    rpc_cb cb, struct args_type *args, \
-					    void *user)                        \
-		{                                                              \
-			SENT(zdr_##res_type);                                  \
-			result_size = sizeof(struct res_type);                 \
-			return 0;                                              \
+#	define CALL(name, args_type, res_type)                            \
+		int rpc_##name##_async(struct rpc_context *rpc, rpc_cb cb, \
+				       struct args_type *args, void *user) \
+		{                                                          \
+			SENT(zdr_##res_type);                              \
+			result_size = sizeof(struct res_type);             \
+			return 0;                                          \
 		}
 #endif
 
-CALL(readdirplus, READDIRPLUS3args, READDIRPLUS3res)
-CALL(readdir, READDIR3args, READDIR3res)
-CALL(lookup, LOOKUP3args, LOOKUP3res)
-CALL(getattr, GETATTR3args, GETATTR3res)
+CALL(nfs3_readdirplus, READDIRPLUS3args, READDIRPLUS3res)
+CALL(nfs3_readdir, READDIR3args, READDIR3res)
+CALL(nfs3_lookup, LOOKUP3args, LOOKUP3res)
+CALL(nfs3_getattr, GETATTR3args, GETATTR3res)
+CALL(nfs3_readlink, READLINK3args, READLINK3res)
+CALL(nfs4_compound, COMPOUND4args, COMPOUND4res)
+#ifndef EB_LIBNFS_TASKS
+CALL(nfs3_read, READ3args, READ3res)
+#endif
 
 void ln_answered(struct rpc_context *rpc, int status, void *data, void *user)
 {
@@ -157,14 +162,50 @@ static void run(struct volume *v, enum volume_verb verb, void *items,
 		volume_items_done(verb, items, 1);
 }
 
+/* What is asked of one name. */
+static void ask_more(void)
+{
+	struct volume_lookup name = {.dir = ln.root, .name = "a"};
+	struct volume_getattr attr = {.handle = ln.root};
+	struct volume_readlink link = {.handle = ln.root};
+
+	volume_run(&ln.volume, VOLUME_LOOKUP, &name, 1);
+	check(name.result <= 0 && !name.result == !!name.ret_handle);
+	volume_items_done(VOLUME_LOOKUP, &name, 1);
+	volume_run(&ln.volume, VOLUME_GETATTR, &attr, 1);
+	check(attr.result <= 0 && attr.ret_attr.mode <= 07777);
+	volume_run(&ln.volume, VOLUME_READLINK, &link, 1);
+	check(link.result <= 0 && !link.result == !!link.ret_target);
+	volume_items_done(VOLUME_READLINK, &link, 1);
+}
+
+#ifndef EB_LIBNFS_TASKS
+static void read_some(void)
+{
+	struct volume_read r = {.handle = ln.root, .len = 20};
+	uint8_t copy[20];
+
+	volume_run(&ln.volume, VOLUME_READ, &r, 1);
+	check(r.result <= 0 && r.ret_len <= r.len);
+	if (r.ret_len > 0)
+		memcpy(copy, r.ret_data, r.ret_len);
+	volume_items_done(VOLUME_READ, &r, 1);
+}
+#else
+static void read_some(void)
+{
+}
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct volume_backend backend = {.name = "fuzz",
 						      .run = run};
+	unsigned how;
 
 	if (!ln.root) {
 		ln.volume.backend = &backend;
-		ln.verbs = v3_verbs;
+		ln.read_max = VOLUME_RANGE;
 		ln.conns[0] = (struct ln_conn *)&ln;
 		ln.conn_count = 1;
 		ln.root = handle_new("root", 4);
@@ -172,10 +213,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		context = ln_zdr_context();
 		check(ln.root && context);
 	}
-	atomic_store(&ln.no_readdirplus, size > 0 && data[0] & 1);
 	answers = (struct input){data, size};
-	input_byte(&answers);
-	list_all(&ln.volume);
+	how = input_byte(&answers);
+	ln.verbs = how & 2 ? v40_verbs : v3_verbs;
+	atomic_store(&ln.no_readdirplus, how & 1);
+	if (!(how & 4))
+		list_all(&ln.volume);
+	ask_more();
+	read_some();
 	check(TAILQ_EMPTY(&queue));
 	return 0;
 }

@@ -43,28 +43,19 @@ static inline void check_page(const struct volume_list *list)
 		check_entry(&list->ret_entries[i]);
 }
 
-static inline void list_all(struct volume *v)
+/* How many pages there were, the one that failed not counted. */
+static inline unsigned list_all(struct volume *v)
 {
-	uint64_t cookie = 0, verifier = 0;
+	struct volume_list page = {.dir = volume_get_info(v)->root};
+	unsigned pages = 0;
 
-	for (unsigned i = 0; i < LISTED_PAGES; i++) {
-		struct volume_list list = {
-		    .dir = volume_get_info(v)->root,
-		    .cookie = cookie,
-		    .verifier = verifier,
-		};
-		bool over;
-
-		volume_run(v, VOLUME_LIST, &list, 1);
-		check_page(&list);
-		if (list.ret_count > 0)
-			cookie = list.ret_entries[list.ret_count - 1].cookie;
-		verifier = list.ret_verifier;
-		over = list.result || list.ret_eof;
-		volume_items_done(VOLUME_LIST, &list, 1);
-		if (over)
-			break;
+	for (bool over = false; !over && pages < LISTED_PAGES; pages++) {
+		volume_run(v, VOLUME_LIST, &page, 1);
+		check_page(&page);
+		over = page.result || page.ret_eof || volume_list_next(&page);
 	}
+	volume_items_done(VOLUME_LIST, &page, 1);
+	return pages;
 }
 
 #endif
