@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "aws/secret.h"
 #include "base/log.h"
 #include "command.h"
 #include "help.h"
@@ -113,6 +114,7 @@ int main(int argc, char **argv)
 	enum exit_status status = EXIT_DONE;
 	struct options o;
 
+	secret_wipe_openssl();
 	if (options_parse(argc, argv, &o) < 0) {
 		status = EXIT_USAGE;
 	} else if (o.help) {

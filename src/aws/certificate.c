@@ -221,6 +221,17 @@ static int put_auth(const struct certificate_options *options,
 
 /* --- The certificate ------------------------------------------------------ */
 
+/* The certificate goes to the server, which may know it; who finds a core dump
+ * may not: the session token is in it. */
+static void hide_last_extension(X509 *x)
+{
+	X509_EXTENSION *extension = X509_get_ext(x, X509_get_ext_count(x) - 1);
+	const ASN1_OCTET_STRING *data = X509_EXTENSION_get_data(extension);
+
+	secret_hide_memory(ASN1_STRING_get0_data(data),
+			   (size_t)ASN1_STRING_length(data));
+}
+
 static int add_extension(X509 *x, const char *oid, const struct secret *content)
 {
 	ASN1_OBJECT *object = OBJ_txt2obj(oid, 1);
@@ -235,6 +246,8 @@ static int add_extension(X509 *x, const char *oid, const struct secret *content)
 		extension = X509_EXTENSION_create_by_OBJ(NULL, object, 0, data);
 	good = extension && X509_add_ext(x, extension, -1);
 	X509_EXTENSION_free(extension);
+	if (good)
+		hide_last_extension(x);
 	ASN1_OCTET_STRING_free(data);
 	ASN1_OBJECT_free(object);
 	return good ? 0 : -EIO;

@@ -8,7 +8,6 @@
 #include "aws/http.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,35 +37,13 @@ struct http {
 
 /* --- libcurl's memory ----------------------------------------------------- */
 
-static void wiping_free(void *p)
-{
-	if (p)
-		OPENSSL_cleanse(p, malloc_usable_size(p));
-	free(p);
-}
-
-static void *wiping_realloc(void *p, size_t size)
-{
-	size_t old = p ? malloc_usable_size(p) : 0;
-	void *new;
-
-	if (p && size <= old)
-		return p;
-	new = malloc(size);
-	if (new &&p) {
-		memcpy(new, p, old);
-		wiping_free(p);
-	}
-	return new;
-}
-
 static CURLcode global_result = CURLE_FAILED_INIT;
 
 static void global_init(void)
 {
 	global_result =
-	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free,
-				 wiping_realloc, strdup, calloc);
+	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, secret_give_back,
+				 secret_resize, strdup, calloc);
 }
 
 /* --- Callbacks ------------------------------------------------------------ */

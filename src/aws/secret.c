@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -163,13 +165,70 @@ __attribute__((noinline)) void secret_scrub_stack(void)
 		p[i] = 0;
 }
 
-void secret_hide(const char *text)
+void secret_hide_memory(const void *data, size_t len)
 {
 	uintptr_t page = page_size();
-	uintptr_t begin = (uintptr_t)text / page * page;
-	uintptr_t end = ((uintptr_t)text + strlen(text) + page) / page * page;
+	uintptr_t begin = (uintptr_t)data / page * page;
+	uintptr_t end = ((uintptr_t)data + len + page) / page * page;
 
 	madvise((void *)begin, end - begin, MADV_DONTDUMP);
+}
+
+void secret_hide(const char *text)
+{
+	secret_hide_memory(text, strlen(text));
+}
+
+void secret_give_back(void *p)
+{
+	if (p)
+		OPENSSL_cleanse(p, malloc_usable_size(p));
+	free(p);
+}
+
+void *secret_resize(void *p, size_t size)
+{
+	size_t old = p ? malloc_usable_size(p) : 0;
+	void *new;
+
+	if (p && size <= old)
+		return p;
+	new = malloc(size);
+	if (new &&p) {
+		memcpy(new, p, old);
+		secret_give_back(p);
+	}
+	return new;
+}
+
+static void *openssl_malloc(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return size ? malloc(size) : NULL;
+}
+
+static void *openssl_realloc(void *p, size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (size)
+		return secret_resize(p, size);
+	secret_give_back(p);
+	return NULL;
+}
+
+static void openssl_free(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	secret_give_back(p);
+}
+
+void secret_wipe_openssl(void)
+{
+	(void)CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc,
+				       openssl_free);
 }
 
 static void hide_keys(void)

@@ -61,6 +61,18 @@ void secret_scrub_stack(void);
  */
 void secret_hide(const char *text);
 
+/* The same of memory that a library has: for a copy that it keeps. */
+void secret_hide_memory(const void *data, size_t len);
+
+/* As free() and realloc(), for libraries that copy secrets: what is given back
+ * is overwritten. */
+void secret_give_back(void *p);
+void *secret_resize(void *p, size_t size);
+
+/* Lets OpenSSL use those two: to be called before anything of it is used, else
+ * it has no effect. */
+void secret_wipe_openssl(void);
+
 /* From here on OpenSSL keeps private keys in memory that is not dumped. Any
  * number of times; best effort. */
 void secret_hide_keys(void);

@@ -713,8 +713,10 @@ no_nonsense() {
 		echo "nonsense: $json" >&2
 		return 1
 	}
-	! grep -E '^efsbridge_[a-z_]*(rate|eta|seconds)[a-z_]*[ {].* -[0-9]' \
-		"$mountpoint/.sync/metrics" >&2
+	if grep -E '^efsbridge_[^ ]* -[0-9]' "$mountpoint/.sync/metrics" >&2
+	then
+		return 1
+	fi
 	[ -s "$mountpoint/.sync/dashboard.html" ]
 	cat "$mountpoint/.sync/status" >/dev/null
 }
