@@ -27,6 +27,7 @@ enum statement {
 	DROP_ROW,
 	DROP_PARTIAL,
 	FIND_DIRECTORY,
+	FIND_DIRECTORIES,
 	FIND_LINKS,
 	DROP_LINKS,
 	DROP_TREE_ROWS,
@@ -66,6 +67,8 @@ static const char *const statements[STATEMENTS] = {
     [DROP_PARTIAL] = "DELETE FROM partial WHERE directory = ?1 AND name = ?2",
     [FIND_DIRECTORY] = "SELECT id FROM directory"
 		       " WHERE parent = ?1 AND name = ?2",
+    [FIND_DIRECTORIES] = "SELECT id FROM directory"
+			 " WHERE parent = ?1 LIMIT 1",
     [FIND_LINKS] = "SELECT directory, name FROM entry"
 		   " WHERE destination_fileid = ?1 AND nlink > 1",
     [DROP_LINKS] = "DELETE FROM entry WHERE destination_fileid = ?1"
@@ -90,6 +93,7 @@ struct manifest_apply {
 	struct sqlite3 *db; /* borrowed */
 	struct sqlite3_stmt *stmt[STATEMENTS];
 	struct manifest_changes *changes; /* of the transaction under way */
+	uint64_t leaf; /* a directory without directories; 0: none is known */
 };
 
 struct manifest_apply *manifest_apply_free(struct manifest_apply *a)
@@ -145,21 +149,21 @@ static int put_directory(struct manifest_apply *a,
 {
 	struct sqlite3_stmt *stmt = a->stmt[PUT_DIRECTORY];
 
+	if (item->directory == a->leaf)
+		a->leaf = 0;
 	sqlite3_bind_int64(stmt, 3, (sqlite3_int64)item->made.id);
 	sqlite3_bind_blob(stmt, 4, item->made.path,
 			  (int)strlen(item->made.path), SQLITE_STATIC);
 	return run_keyed(a, PUT_DIRECTORY, item);
 }
 
-/* 1 and the id of the directory that the key names, or 0. */
-static int find_directory(struct manifest_apply *a,
-			  const struct manifest_item *item, int64_t *ret_id)
+/* 1 and the id that a statement with its places bound finds, or 0. */
+static int find_id(struct manifest_apply *a, enum statement which,
+		   int64_t *ret_id)
 {
-	struct sqlite3_stmt *stmt = a->stmt[FIND_DIRECTORY];
-	int r;
+	struct sqlite3_stmt *stmt = a->stmt[which];
+	int r = sqlite3_step(stmt);
 
-	manifest_bind_key(stmt, item->directory, item->name);
-	r = sqlite3_step(stmt);
 	if (r == SQLITE_ROW) {
 		*ret_id = sqlite3_column_int64(stmt, 0);
 		r = 1;
@@ -168,6 +172,26 @@ static int find_directory(struct manifest_apply *a,
 	}
 	sqlite3_reset(stmt);
 	return r;
+}
+
+/* The directory that the key names. Most of what is put lies in a directory
+ * that has none, next to what was put before: that is asked only once. */
+static int find_directory(struct manifest_apply *a,
+			  const struct manifest_item *item, int64_t *ret_id)
+{
+	int r;
+
+	if (item->directory == a->leaf)
+		return 0;
+	sqlite3_bind_int64(a->stmt[FIND_DIRECTORIES], 1,
+			   (sqlite3_int64)item->directory);
+	r = find_id(a, FIND_DIRECTORIES, ret_id);
+	if (r == 0)
+		a->leaf = item->directory;
+	if (r <= 0)
+		return r;
+	manifest_bind_key(a->stmt[FIND_DIRECTORY], item->directory, item->name);
+	return find_id(a, FIND_DIRECTORY, ret_id);
 }
 
 /* What is below the entry, if it is a directory. */
