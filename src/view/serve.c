@@ -16,11 +16,16 @@
  * request after serve_unmount(); whoever calls it has seen to that.
  *
  * A daemon that dies leaves no mount: with auto_unmount fusermount3 stays
- * behind, sees its socket close and unmounts.
+ * behind, sees its socket close and unmounts. It looks whether the connection
+ * is dead by opening the mount point; when /dev/fuse is still open then, it
+ * waits, is told ECONNABORTED instead of ENOTCONN, and leaves the mount. The
+ * kernel lets go of what a dead process had open from the highest number down
+ * (task_work_run() goes backwards), so /dev/fuse has a second, high number.
  */
 #include "view/serve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse3/fuse_log.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -49,6 +54,9 @@
  * still in the processor's caches. */
 #define READ_BYTES (1024 * 1024)
 
+/* The second number of /dev/fuse is no lower than this. */
+#define HIGH_FD 512
+
 /* What the session says of itself, escaped for a list. */
 #define OPTIONS_SIZE 2048
 
@@ -60,6 +68,7 @@ struct serve {
 	pthread_t probe;
 	bool has_probe;
 	bool mounted;
+	int high_fd; /* of /dev/fuse, or -1 */
 
 	pthread_mutex_t lock; /* guards all below; leaf */
 	pthread_cond_t changed;
@@ -173,6 +182,7 @@ int serve_new(const struct view_setup *setup,
 	if (!s)
 		return -ENOMEM;
 	s->setup = setup;
+	s->high_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
 	fuse_set_log_func(take_words);
@@ -217,6 +227,8 @@ int serve_mount(struct serve *s, char *error, size_t error_size)
 
 	if (fuse_session_mount(s->session, s->setup->mountpoint) == 0) {
 		s->mounted = true;
+		s->high_fd = fcntl(fuse_session_fd(s->session), F_DUPFD_CLOEXEC,
+				   HIGH_FD);
 		return 0;
 	}
 	snprintf(error, error_size, "%s: cannot be mounted: %s",
@@ -373,6 +385,9 @@ void serve_unmount(struct serve *s)
 	const char *point = s->setup->mountpoint;
 	struct stat st;
 
+	if (s->high_fd >= 0)
+		close(s->high_fd);
+	s->high_fd = -1;
 	if (s->mounted)
 		fuse_session_unmount(s->session);
 	/* libfuse leaves the mount of a connection that was aborted. */
