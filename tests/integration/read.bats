@@ -420,7 +420,7 @@ sizes=(0 1 4095 4096 4097 131072 524288 524289 1048575 1048576 1048577
 	start=${EPOCHREALTIME/./}
 	cannot_read 7 'Input/output error'
 	took=$((${EPOCHREALTIME/./} - start))
-	((took >= 1900000 && took < 6000000))
+	((took >= 1900000 && took < 6000000 * EFSBRIDGE_SLOW))
 	server_signal source CONT
 	wait_for 20 cmp -s "/proc/self/fd/7" "$source_dir/file"
 	exec 7<&-

@@ -689,9 +689,9 @@ milliseconds_to() {
 		kill -INT "$sync_pid"
 		took=$(milliseconds_to wait_for 20 sync_is_gone)
 		end_sync 130
-		((took > 1000)) || break
+		((took > 1000 * EFSBRIDGE_SLOW)) || break
 	done
-	((took <= 1000))
+	((took <= 1000 * EFSBRIDGE_SLOW))
 	run ! has_entries "$destination_dir" 10100
 
 	run_sync 0
@@ -716,9 +716,9 @@ milliseconds_to() {
 		kill -TERM "$sync_pid"
 		took=$(milliseconds_to wait_for 20 sync_is_gone)
 		end_sync 130
-		((took > 1000)) || break
+		((took > 1000 * EFSBRIDGE_SLOW)) || break
 	done
-	((took <= 1000))
+	((took <= 1000 * EFSBRIDGE_SLOW))
 	[ ! -e "$destination_dir/large" ]
 
 	# It resumes inside the file.

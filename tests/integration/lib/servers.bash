@@ -26,11 +26,13 @@ SERVERS_DIR=${SERVERS_DIR:-${BATS_FILE_TMPDIR:-}}
 # How long any fact may take before it counts as a failure.
 SERVERS_DEADLINE_S=${SERVERS_DEADLINE_S:-20}
 
-# wait_for SECONDS COMMAND...: until COMMAND succeeds; 1 after the deadline. For
-# a program that is slow, under valgrind for one, EFSBRIDGE_SLOW=N makes these
-# seconds N times as many.
+# A program that is slow, under valgrind for one, may take so many times as long
+# as any wait or bound says.
+EFSBRIDGE_SLOW=${EFSBRIDGE_SLOW:-1}
+
+# wait_for SECONDS COMMAND...: until COMMAND succeeds; 1 after the deadline.
 wait_for() {
-	local end=$((${EPOCHREALTIME/./} + $1 * 1000000 * ${EFSBRIDGE_SLOW:-1}))
+	local end=$((${EPOCHREALTIME/./} + $1 * 1000000 * EFSBRIDGE_SLOW))
 	shift
 	until "$@"; do
 		((${EPOCHREALTIME/./} < end)) || return 1
