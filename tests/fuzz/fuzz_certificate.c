@@ -107,7 +107,7 @@ static void check_auth(const X509 *x, const struct identity *id)
 
 static void check_certificate(X509 *made, EVP_PKEY *key,
 			      const struct certificate_options *o,
-			      const struct identity *id)
+			      const struct identity *id, bool is_told)
 {
 	uint8_t *der = NULL;
 	int size = i2d_X509(made, &der);
@@ -122,10 +122,7 @@ static void check_certificate(X509 *made, EVP_PKEY *key,
 	check_auth(x, id);
 	/* Nothing but the signature comes of the secret. */
 	check(
-	    strlen(id->secret_key) < 12 || strstr(id->key_id, id->secret_key) ||
-	    (id->token && strstr(id->token, id->secret_key)) ||
-	    strstr(o->file_system, id->secret_key) ||
-	    (o->access_point && strstr(o->access_point, id->secret_key)) ||
+	    strlen(id->secret_key) < 12 || is_told ||
 	    !memmem(der, (size_t)size, id->secret_key, strlen(id->secret_key)));
 	X509_free(x);
 	OPENSSL_free(der);
@@ -156,10 +153,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 							    .now_s =
 								1795440196};
 		int r = certificate_make(&o, &subject, id, key, &x);
+		bool told = false;
 
 		check(r == 0 || r == -EIO || r == -ENOMEM);
+		for (size_t i = 0; i < TEXTS; i++)
+			told |= i != SECRET && strstr(text[i], text[SECRET]);
 		if (r == 0)
-			check_certificate(x, key, &o, id);
+			check_certificate(x, key, &o, id, told);
 		X509_free(x);
 	}
 	identity_unref(id);

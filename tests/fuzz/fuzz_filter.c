@@ -33,6 +33,9 @@ static bool naive(const char *p, const char *s)
 			return true;
 	if (*p == '\0' || *p == '|')
 		return false;
+	/* Two are one, and would try everything twice. */
+	if (p[0] == '*' && p[1] == '*')
+		return naive(p + 1, s);
 	if (*p == '*')
 		return p[1] == '\0' || p[1] == '|' || naive(p + 1, s) ||
 		       (*s && naive(p, s + 1));

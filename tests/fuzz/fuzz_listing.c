@@ -20,9 +20,12 @@
 /* Pages of a circle, at the most. */
 #define CIRCLE 8
 
+/* Pages after which it is gone, since it may say "later" for ever. */
+#define TOTAL 200
+
 static struct input pages, first;
 static bool again;
-static unsigned given;
+static unsigned given, total;
 
 /* PUTFH went well, the rest is the input's. */
 static void take_page(struct fake_client *s, struct call *call)
@@ -34,7 +37,7 @@ static void take_page(struct fake_client *s, struct call *call)
 	(void)s;
 	blob_unref(call->reply.blob);
 	call->reply = (struct reply){0};
-	if (pages.left == 0 && again && given <= CIRCLE)
+	if (pages.left == 0 && again && given <= CIRCLE && total < TOTAL)
 		pages = first;
 	if (pages.left == 0) {
 		call->result = -ENOTCONN;
@@ -43,6 +46,7 @@ static void take_page(struct fake_client *s, struct call *call)
 	if (again && pages.data == first.data)
 		given = 0;
 	given++;
+	total++;
 	data = input_piece(&pages, &len);
 	call->reply.blob = blob_new(sizeof(putfh) + len);
 	check(call->reply.blob != NULL);
@@ -76,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pages = (struct input){data, size};
 	again = input_byte(&pages) & 1;
 	first = pages;
-	given = 0;
+	given = total = 0;
 	check(list_all(v) < LISTED_PAGES || !again);
 	return 0;
 }
