@@ -38,10 +38,9 @@
 /* Batches that wait between scanners and lanes. */
 #define QUEUE_MAX 128
 
-/* Large files at once. Each holds the ranges in flight of both sides: at most
- * twice WINDOW_MAX of ranges.c in MiB, so 128 MiB together. (A file that
- * outgrew its batch, or leads a group whose leader failed, is carried by the
- * lane that has it, beside these.) */
+/* Large files at once. What they have in flight is at most twice RANGES_MAX of
+ * ranges.h in MiB: 128 MiB. (A file that outgrew its batch, or leads a group
+ * whose leader failed, is carried by the lane that has it, beside these.) */
 #define LARGE_LANES 4
 
 /* How long to wait before a third try, and at most before a further one. */

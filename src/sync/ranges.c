@@ -26,7 +26,7 @@
 #define HELD_UP_NS (20 * NS_PER_MS)
 
 #define WINDOW_MIN 4
-#define WINDOW_MAX 16
+#define WINDOW_MAX 32
 
 /* So many bytes behind the last one, a commit is asked for while writing goes
  * on: the server's disk is then busy from the start, and the commit at the end
@@ -44,6 +44,17 @@ unsigned range_window(const struct volume *v)
 	return depth < WINDOW_MIN   ? WINDOW_MIN
 	       : depth > WINDOW_MAX ? WINDOW_MAX
 				    : depth;
+}
+
+/* How many of its ranges a file may have in flight just now. */
+static unsigned window_now(unsigned window, const struct range_share *share)
+{
+	unsigned files = share ? atomic_load(&share->files) : 0;
+	unsigned each = files > 0 ? RANGES_MAX / files : RANGES_MAX;
+
+	if (each < WINDOW_MIN)
+		each = WINDOW_MIN;
+	return window < each ? window : each;
 }
 
 struct read_slot {
@@ -64,14 +75,14 @@ struct range_reader {
 	uint64_t to;
 	uint64_t from;
 	unsigned window;
+	const struct range_share *share;
 	bool held_up; /* could have asked for more but for a limit */
 	struct read_slot slot[];
 };
 
-struct range_reader *range_reader_new(struct volume *v,
-				      const struct handle *handle,
-				      uint64_t from, uint64_t to,
-				      unsigned window)
+struct range_reader *
+range_reader_new(struct volume *v, const struct handle *handle, uint64_t from,
+		 uint64_t to, unsigned window, const struct range_share *share)
 {
 	struct range_reader *r =
 	    calloc(1, sizeof(*r) + window * sizeof(r->slot[0]));
@@ -89,6 +100,7 @@ struct range_reader *range_reader_new(struct volume *v,
 	r->from = r->next_ask = r->next_give = from;
 	r->to = to;
 	r->window = window;
+	r->share = share;
 	for (unsigned i = 0; i < window; i++)
 		r->slot[i].reader = r;
 	return r;
@@ -118,7 +130,9 @@ static struct read_slot *read_slot_of(struct range_reader *r, uint64_t offset)
  */
 static void ask_ahead(struct range_reader *r, bool wait)
 {
-	uint64_t horizon = r->next_give + (uint64_t)r->window * VOLUME_RANGE;
+	uint64_t horizon =
+	    r->next_give +
+	    (uint64_t)window_now(r->window, r->share) * VOLUME_RANGE;
 
 	r->held_up = false;
 	while (r->next_ask < r->to && r->next_ask < horizon) {
@@ -239,11 +253,13 @@ struct range_writer {
 	bool early_in_flight; /* guarded by the lock, too */
 	size_t uncommitted; /* bytes put since it was asked for; the owner's */
 	unsigned window;
+	const struct range_share *share;
 	struct write_slot slot[];
 };
 
 struct range_writer *range_writer_new(struct volume *v,
-				      struct volume_file *file, unsigned window)
+				      struct volume_file *file, unsigned window,
+				      const struct range_share *share)
 {
 	struct range_writer *w =
 	    calloc(1, sizeof(*w) + window * sizeof(w->slot[0]));
@@ -255,6 +271,7 @@ struct range_writer *range_writer_new(struct volume *v,
 	w->volume = v;
 	w->file = file;
 	w->window = window;
+	w->share = share;
 	for (unsigned i = 0; i < window; i++)
 		w->slot[i].writer = w;
 	return w;
@@ -323,12 +340,18 @@ static void commit_early(struct range_writer *w, size_t len)
 	volume_start(w->volume, &w->early_call);
 }
 
+/* NULL while all that there may be are in flight. */
 static struct write_slot *find_free(struct range_writer *w)
 {
+	unsigned busy = 0;
+	struct write_slot *ret = NULL;
+
 	for (unsigned i = 0; i < w->window; i++)
-		if (!w->slot[i].in_flight)
-			return &w->slot[i];
-	return NULL;
+		if (w->slot[i].in_flight)
+			busy++;
+		else
+			ret = &w->slot[i];
+	return busy < window_now(w->window, w->share) ? ret : NULL;
 }
 
 int range_writer_put(struct range_writer *w, uint64_t offset,

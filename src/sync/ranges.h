@@ -9,6 +9,7 @@
 #ifndef SYNC_RANGES_H
 #define SYNC_RANGES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,15 +21,24 @@ struct range_writer;
 struct volume;
 struct volume_file;
 
-/* Ranges in flight that suit the volume's round trip: 4 to 16. */
+/* Ranges in flight on a side, of all large files together, unless these are so
+ * many that each has but the least. */
+#define RANGES_MAX 64
+
+/* How many files share them; all zero at first. Any thread. */
+struct range_share {
+	atomic_uint files;
+};
+
+/* Ranges in flight that suit the volume's round trip: 4 to 32. */
 unsigned range_window(const struct volume *v);
 
-/* Reads `handle` from byte `from` to `to`; all borrowed. NULL without memory.
- */
-struct range_reader *range_reader_new(struct volume *v,
-				      const struct handle *handle,
-				      uint64_t from, uint64_t to,
-				      unsigned window);
+/* Reads `handle` from byte `from` to `to`; all borrowed. At most `window`
+ * ranges are in flight, and no more than its share when `share` is not NULL.
+ * NULL without memory. */
+struct range_reader *
+range_reader_new(struct volume *v, const struct handle *handle, uint64_t from,
+		 uint64_t to, unsigned window, const struct range_share *share);
 
 /* Waits for what is in flight and frees. */
 struct range_reader *range_reader_free(struct range_reader *r);
@@ -41,9 +51,10 @@ struct range_reader *range_reader_free(struct range_reader *r);
 int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
 		      size_t *ret_len, struct blob **ret_blob);
 
-/* Writes to `file`; borrowed. NULL without memory. */
-struct range_writer *
-range_writer_new(struct volume *v, struct volume_file *file, unsigned window);
+/* Writes to `file`; borrowed, like the rest, which is as above. */
+struct range_writer *range_writer_new(struct volume *v,
+				      struct volume_file *file, unsigned window,
+				      const struct range_share *share);
 struct range_writer *range_writer_free(struct range_writer *w);
 
 /*

@@ -32,6 +32,7 @@
 #include "sync/links.h"
 #include "sync/manifest.h"
 #include "sync/plan.h"
+#include "sync/ranges.h"
 #include "sync/side.h"
 #include "sync/tempname.h"
 #include "sync/transfer.h"
@@ -98,6 +99,7 @@ struct engine {
 	unsigned work_calls;   /* calls that carry one work, on each side */
 	unsigned work_items;   /* small files in one work */
 	struct budget *budget; /* bytes of small files' data in memory */
+	struct range_share ranges; /* of large files, in memory too */
 	struct links *links;
 	char (
 	    *partials)[TEMPNAME_SIZE]; /* temporary names to be kept, sorted */

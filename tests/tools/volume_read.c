@@ -64,7 +64,7 @@ static uint64_t read_all(struct volume *v, const struct handle *file,
 			 uint64_t size, unsigned in_flight)
 {
 	struct range_reader *reader =
-	    range_reader_new(v, file, 0, size, in_flight);
+	    range_reader_new(v, file, 0, size, in_flight, NULL);
 	const uint8_t *data;
 	struct blob *blob;
 	uint64_t bytes = 0;

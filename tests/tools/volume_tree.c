@@ -72,7 +72,7 @@ static struct digest digest_large(const struct handle *file,
 				  const struct attr *a, const char *path)
 {
 	struct range_reader *reader =
-	    range_reader_new(volume, file, 0, a->size, IN_FLIGHT);
+	    range_reader_new(volume, file, 0, a->size, IN_FLIGHT, NULL);
 	struct digest_stream *stream = digest_stream_new();
 	const uint8_t *data;
 	struct digest ret;
