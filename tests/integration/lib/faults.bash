@@ -26,7 +26,6 @@ survived=0
 failed_runs=0
 replayed=0
 once=0 # sweep_once: nothing may be done twice
-lies=0 # sweep_lies: the first run need not notice
 
 # A little of everything.
 faults_fill() {
@@ -112,7 +111,7 @@ one() {
 	places=$(stat_of "$stats" places)
 	replayed=$((replayed + $(stat_of "$stats" replayed)))
 	[ "$once" = 0 ] || nothing_twice || return
-	if [ "$status" != 0 ] || [ "$lies" = 1 ]; then
+	if [ "$status" != 0 ]; then
 		next_run || return
 	fi
 	server_kill faulty
@@ -151,6 +150,9 @@ sweep() {
 			server_kill faulty
 			rm -rf "$source_dir" "$destination_dir" "$state"
 			((hits > 0)) || hits=1
+			# Nothing can be learnt without them.
+			server_is_alive source && server_is_alive destination ||
+				return
 		fi
 		injected=$((injected + (hits > 0)))
 		((hits > 0)) || return 0
@@ -164,13 +166,6 @@ sweep_once() {
 	once=1
 	sweep "$@"
 	once=0
-}
-
-# The same, where the server lies so well that only the next run must be right.
-sweep_lies() {
-	lies=1
-	sweep "$@"
-	lies=0
 }
 
 # faults_end: what `make check` tells of them.
