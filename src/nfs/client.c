@@ -6,7 +6,8 @@
  * connection on the caller's thread (so that what is wrong can be told at
  * once), measures the round trip with a few SEQUENCEs, and lets the other
  * connections open themselves. From then on it only hands calls to the
- * connection that has the fewest.
+ * connection that has the fewest, and adds connections as long as that brings
+ * something (widen.c).
  *
  * Over a short way one connection is as fast as many and cheaper; over a long
  * one each of them adds a congestion window, and each has slots of its own.
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,7 @@
 #include "nfs/conn.h"
 #include "nfs/outbox.h"
 #include "nfs/tls.h"
+#include "nfs/widen.h"
 
 #define DEADLINE_S       180
 #define FIRST_CONNECT_NS (20 * NS_PER_S)
@@ -36,14 +39,24 @@
 
 #define CONNS_MAX 16
 
-/* Up to these round trips one and two connections do, beyond it four. */
+/* Up to these round trips one and two connections do, beyond it four: at the
+ * beginning, see widen.c. */
 #define RTT_NEAR_NS (3 * NS_PER_MS / 10)
 #define RTT_FAR_NS  (5 * NS_PER_MS)
 
+/*
+ * Connections are added and never taken away: conns[i] with i < count may be
+ * used by any thread. Whoever submits a call looks around once in a while
+ * whether more are wanted; one thread at a time, which holds the lock.
+ */
 struct client {
 	struct conn_shared shared;
-	unsigned count;
+	atomic_uint count;
 	struct conn *conns[CONNS_MAX];
+
+	_Atomic int64_t look_ns; /* when the next look is due */
+	pthread_mutex_t lock;
+	struct widen widen; /* the lock guards it */
 };
 
 /* --- What went wrong, in words -------------------------------------------- */
@@ -141,18 +154,18 @@ static int init_shared(struct conn_shared *s, const struct client_options *o,
 	return r;
 }
 
-static struct conn *add_conn(struct client *c)
+/* From now on anybody may use it. */
+static void publish(struct client *c, struct conn *conn)
 {
-	struct conn *conn = conn_new(&c->shared, c->count);
+	unsigned count = atomic_load(&c->count);
 
-	if (conn)
-		c->conns[c->count++] = conn;
-	return conn;
+	c->conns[count] = conn;
+	atomic_store(&c->count, count + 1);
 }
 
 static int open_first(struct client *c, char *error, size_t error_size)
 {
-	struct conn *conn = add_conn(c);
+	struct conn *conn = conn_new(&c->shared, 0);
 	struct address address;
 	int64_t limit = FIRST_CONNECT_NS;
 	char why[160];
@@ -162,6 +175,7 @@ static int open_first(struct client *c, char *error, size_t error_size)
 		snprintf(error, error_size, "out of memory");
 		return -ENOMEM;
 	}
+	publish(c, conn);
 	if (limit > c->shared.deadline_ns)
 		limit = c->shared.deadline_ns;
 	r = conn_open(conn, clock_now_ns() + limit, &address, why, sizeof(why));
@@ -198,24 +212,43 @@ static unsigned choose_conns(const struct client *c, unsigned asked)
 }
 
 /* The others open themselves; one that cannot is tried again for ever and
- * meanwhile not given any calls to speak of. */
+ * meanwhile not given any calls. False: no more can be had. */
+static bool add_conn(struct client *c)
+{
+	struct conn *conn = conn_new(&c->shared, atomic_load(&c->count));
+
+	if (!conn)
+		return false;
+	if (conn_start(conn) < 0) {
+		conn_free(conn);
+		return false;
+	}
+	publish(c, conn);
+	/* Whoever cancelled meanwhile did not know of it. */
+	if (atomic_load(&c->shared.stop))
+		conn_wake(conn);
+	return true;
+}
+
 static void open_others(struct client *c, unsigned count)
 {
 	int64_t deadline = clock_now_ns() + SETTLE_NS;
 
-	while (c->count < count) {
-		struct conn *conn = add_conn(c);
-
-		if (!conn)
-			break;
-		if (conn_start(conn) < 0) {
-			conn_free(conn);
-			c->count--;
-			break;
-		}
-	}
+	while (c->count < count && add_conn(c))
+		;
 	for (unsigned i = 1; i < c->count; i++)
 		conn_wait_settled(c->conns[i], deadline);
+}
+
+/* What was asked for is what there is; else more may come. */
+static void allow_more(struct client *c, const struct client_options *o)
+{
+	unsigned most = o->conns_most;
+
+	if (o->conns)
+		return;
+	c->widen.most = most && most < CONNS_MAX ? most : CONNS_MAX;
+	atomic_store(&c->look_ns, clock_now_ns() + WIDEN_PERIOD_NS);
 }
 
 int client_open(const struct client_options *options, struct client **ret,
@@ -233,6 +266,8 @@ int client_open(const struct client_options *options, struct client **ret,
 		free(c);
 		return r;
 	}
+	atomic_init(&c->look_ns, INT64_MAX);
+	pthread_mutex_init(&c->lock, NULL);
 	r = open_first(c, error, error_size);
 	if (r < 0) {
 		client_free(c);
@@ -240,6 +275,7 @@ int client_open(const struct client_options *options, struct client **ret,
 	}
 	measure(c);
 	open_others(c, choose_conns(c, options->conns));
+	allow_more(c, options);
 	*ret = c;
 	return 0;
 }
@@ -278,26 +314,73 @@ struct client *client_free(struct client *c)
 	tls_free(c->shared.tls);
 	endpoint_free(c->shared.endpoint);
 	clientid_done(&c->shared.clientid);
+	pthread_mutex_destroy(&c->lock);
 	free(c);
 	return NULL;
 }
 
 /* --- Calls ---------------------------------------------------------------- */
 
-/* The numbers are old when they are read, and good enough. */
-static unsigned find_idlest(const struct client *c)
+/* The numbers are old when they are read, and good enough. The first one had
+ * a session when it was opened. */
+static unsigned find_idlest(const struct client *c, unsigned count)
 {
 	unsigned best = 0, least = conn_get_load(c->conns[0]);
 
-	for (unsigned i = 1; i < c->count; i++) {
+	for (unsigned i = 1; i < count && least > 0; i++) {
 		unsigned load = conn_get_load(c->conns[i]);
 
-		if (load < least) {
+		if (load < least && conn_is_ready(c->conns[i])) {
 			least = load;
 			best = i;
 		}
 	}
 	return best;
+}
+
+static struct widen_sight see(const struct client *c, int64_t now)
+{
+	struct widen_sight s = {
+	    .now_ns = now,
+	    .bytes = atomic_load(&c->shared.bytes),
+	    .rtt_ns = client_get_rtt_ns(c),
+	    .conns = atomic_load(&c->count),
+	    .busy = true,
+	};
+
+	for (unsigned i = 0; i < s.conns; i++) {
+		if (!conn_is_ready(c->conns[i]))
+			continue;
+		s.ready++;
+		if (conn_get_load(c->conns[i]) == 0)
+			s.busy = false;
+	}
+	return s;
+}
+
+/* Looks whether more connections are wanted, when it is time to. Of several
+ * threads that come at once one does it. */
+static void look_around(struct client *c)
+{
+	int64_t due = atomic_load_explicit(&c->look_ns, memory_order_relaxed);
+	struct widen_sight sight;
+	unsigned more;
+	int64_t now;
+
+	if (due == INT64_MAX)
+		return;
+	now = clock_now_ns();
+	if (now < due || pthread_mutex_trylock(&c->lock) != 0)
+		return;
+	/* Another one may just have been here. */
+	if (now >= atomic_load(&c->look_ns)) {
+		atomic_store(&c->look_ns, now + WIDEN_PERIOD_NS);
+		sight = see(c, now);
+		for (more = widen_look(&c->widen, &sight); more > 0; more--)
+			if (!add_conn(c))
+				break;
+	}
+	pthread_mutex_unlock(&c->lock);
 }
 
 /*
@@ -328,13 +411,16 @@ static void refuse(struct call *call, int result)
 
 void client_submit(struct client *c, struct call *call, int64_t delay_ns)
 {
-	unsigned first = find_idlest(c);
+	unsigned count, first;
 	int r = -ENOTCONN;
 
+	/* Before the call is given away, with which the client may end. */
+	look_around(c);
+	count = atomic_load(&c->count);
+	first = find_idlest(c, count);
 	/* A connection that is down leaves the call to the others. */
-	for (unsigned i = 0; i < c->count && r == -ENOTCONN; i++)
-		r = conn_submit(c->conns[(first + i) % c->count], call,
-				delay_ns);
+	for (unsigned i = 0; i < count && r == -ENOTCONN; i++)
+		r = conn_submit(c->conns[(first + i) % count], call, delay_ns);
 	if (r < 0)
 		refuse(call, r);
 }

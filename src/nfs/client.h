@@ -43,7 +43,9 @@ struct tls_options;
 struct client_options {
 	const char *host; /* name or address, or several with commas */
 	uint16_t port;
-	unsigned conns;      /* 0: chosen by the round trip, 1 to 4 */
+	unsigned conns;      /* 0: chosen by the round trip, 1 to 4, and more
+				when they are seen to bring something */
+	unsigned conns_most; /* then; 0: as many as there may be */
 	unsigned slots;      /* calls in flight on each; 0: as many as the
 				server gives */
 	unsigned deadline_s; /* 0: the default of 180 s; the first connection

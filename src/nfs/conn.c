@@ -67,6 +67,7 @@ struct conn {
 	bool started;
 	int wake_fd;
 	_Atomic unsigned load;
+	atomic_bool ready; /* has_session, without the lock */
 
 	/* The lock guards these. */
 	pthread_mutex_t lock;
@@ -210,6 +211,11 @@ int conn_submit(struct conn *c, struct call *call, int64_t delay_ns)
 unsigned conn_get_load(const struct conn *c)
 {
 	return atomic_load_explicit(&c->load, memory_order_relaxed);
+}
+
+bool conn_is_ready(const struct conn *c)
+{
+	return atomic_load_explicit(&c->ready, memory_order_relaxed);
 }
 
 bool conn_get_session(struct conn *c, struct session *ret)
@@ -530,6 +536,7 @@ static int make_session(struct conn *c, int64_t deadline_ns, char *why,
 	c->has_session = true;
 	c->down = false;
 	pthread_mutex_unlock(&c->lock);
+	atomic_store(&c->ready, true);
 	return 0;
 }
 
@@ -679,6 +686,13 @@ static bool is_drained(struct conn *c, int64_t now)
 	return true;
 }
 
+static void count_bytes(struct conn *c)
+{
+	atomic_fetch_add_explicit(&c->shared->bytes, c->link.moved,
+				  memory_order_relaxed);
+	c->link.moved = 0;
+}
+
 /* Sends what may go, sleeps until something happens, takes what came. */
 static int exchange_bytes(struct conn *c, int64_t now)
 {
@@ -689,6 +703,7 @@ static int exchange_bytes(struct conn *c, int64_t now)
 			    next_ns(c, now));
 		r = receive(c);
 	}
+	count_bytes(c);
 	return r < 0 ? r : check_silence(c, clock_now_ns());
 }
 

@@ -36,6 +36,7 @@ struct conn_shared {
 	int64_t deadline_ns; /* how long a server may say nothing at all */
 	atomic_bool stop;    /* calls end with -ECANCELED, threads end */
 	_Atomic uint64_t requests; /* records sent */
+	_Atomic uint64_t bytes;    /* that came and went */
 	_Atomic int64_t rtt_ns;    /* least seen, INT64_MAX: none yet */
 };
 
@@ -79,6 +80,9 @@ int conn_submit(struct conn *c, struct call *call, int64_t delay_ns);
 
 /* Calls taken that have not ended. */
 unsigned conn_get_load(const struct conn *c);
+
+/* Whether it ever had a session: before that, calls would wait for it. */
+bool conn_is_ready(const struct conn *c);
 
 /* False when it never had a session. */
 bool conn_get_session(struct conn *c, struct session *ret);

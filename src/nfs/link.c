@@ -192,6 +192,7 @@ int link_receive(struct link *l, struct blob **ret, size_t *ret_len)
 			return (int)n;
 		}
 		recmark_add(&l->records, (size_t)n);
+		l->moved += (uint64_t)n;
 		l->moved_ns = clock_now_ns();
 	}
 }
@@ -202,8 +203,10 @@ ssize_t link_send(struct link *l, const struct iovec *iov, size_t count)
 
 	if (n == -EAGAIN)
 		return 0;
-	if (n > 0)
+	if (n > 0) {
+		l->moved += (uint64_t)n;
 		l->moved_ns = clock_now_ns();
+	}
 	return n;
 }
 

@@ -36,6 +36,7 @@ struct link {
 	size_t address;          /* of the endpoint: tried first */
 	struct address peer;     /* whom it was connected to last */
 	int64_t moved_ns;        /* when bytes came or went the last time */
+	uint64_t moved;          /* how many, counted by whoever likes to */
 	int64_t rtt_ns;          /* least of link_exchange(), 0: none yet */
 	char error[LINK_ERROR];  /* of the last link_open(), or "" */
 };

@@ -29,6 +29,9 @@
 /* Supplementary groups that AUTH_SYS carries (RFC 5531 appendix A). */
 #define GIDS_MAX 16
 
+/* As many as the relay of the EFS mount helper opens. */
+#define EFS_CONNS 5
+
 /* Calls in flight worth having: what keeps a near server busy, and what fills
  * a line to one this far away. */
 #define DEPTH_NEAR   16
@@ -327,6 +330,7 @@ static int connect_to(struct v4 *v, const struct location *l, char *error,
 	struct client_options options = {
 	    .port = l->port,
 	    .conns = l->conns,
+	    .conns_most = l->file_system ? EFS_CONNS : 0,
 	    .slots = l->depth,
 	    .deadline_s = l->deadline_s,
 	    .uid = l->uid >= 0 ? (uint32_t)l->uid : geteuid(),

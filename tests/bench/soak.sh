@@ -18,7 +18,8 @@
 #              of the daemon grew from the second to the last quarter, by their
 #              medians: by more than a tenth and 8 MiB; by more than 16; by
 #              more than 4. Kills of the daemon all lie in the first quarter,
-#              so that one life is judged; of less than ten minutes nothing is
+#              so that one life is judged; it takes ten minutes until its caches
+#              are full, so of less than half an hour nothing is judged
 #   quiet      too little was done for the rest to say anything
 #
 #	SOAK_SECONDS  how long (3600)
@@ -57,10 +58,11 @@ failures=()
 lives=0
 wrong_records=0
 daemon=''
+sampler=''
 
 stop_helpers() {
 	local pid
-	for pid in "${helpers[@]}" $daemon; do
+	for pid in "${helpers[@]}" $sampler $daemon; do
 		kill "$pid" 2>/dev/null || true
 	done
 }
@@ -194,7 +196,7 @@ wrong_fault() {
 # Up to so many tenths of a second.
 linger() {
 	local tenths=$((1 + RANDOM % $1))
-	sleep "$((tenths / 10)).$((tenths % 10))"
+	sleep "$((tenths / 10)).$((tenths % 10))" || true
 }
 
 stand_still() {
@@ -282,7 +284,7 @@ growth() {
 		sys.exit(middle is None or last > middle * (1 + int(tenths) / 10) + int(plus))
 	PYTHON
 	) && { say "$text"; return; }
-	if ((seconds < 600)) && ! spoiled memory; then
+	if ((seconds < 1800)) && ! spoiled memory; then
 		say "too short to be judged: $text"
 		return
 	fi

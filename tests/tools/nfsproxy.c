@@ -4,11 +4,13 @@
  *
  *	nfsproxy --listen PORT --connect HOST:PORT [--delay MS]
  *		 [--port-file FILE] [--stats FILE] [--fault FAULT] [--plain]
- *		 [--victim PID]
+ *		 [--victim PID] [--window BYTES]
  *
  * It makes a distant server out of a near one: each RPC record leaves half of
  * the delay after it came, in both directions, in order, with any number of
- * them under way; a longer cable, not a thinner one. And it counts what passes
+ * them under way; a longer cable, not a thinner one. With --window it takes no
+ * more once it holds that much of a connection in one direction, so that each
+ * connection has its limit, as by TCP's window. And it counts what passes
  * (rpcstat.h): numbers that carry no noise, unlike times.
  *
  * PORT 0 takes a free port of the loopback address. The port file appears when
@@ -54,7 +56,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A way that holds this much reads no more until some of it has left. */
+/* A way that holds this much reads no more until some of it has left; less
+ * with --window. */
 #define HOLD_BYTES ((size_t)256 << 20)
 
 /* What is read at once with --plain. */
@@ -71,6 +74,7 @@ struct way {
 	int to;
 	struct record_reader reader;
 	struct delayline line;
+	size_t window; /* of what the line may hold */
 	bool ended;    /* `from` will send no more */
 	bool finished; /* and `to` was told so */
 	int64_t late;  /* nothing goes on before that */
@@ -88,6 +92,7 @@ struct proxy {
 	int signals;
 	struct addrinfo *server;
 	int64_t delay_ns; /* of one direction */
+	size_t window;
 	const char *stats_path;
 	struct rpcstat stat;
 	struct fault *fault; /* NULL: none */
@@ -178,9 +183,9 @@ static int connect_server(const struct proxy *proxy)
 	return -1;
 }
 
-static void way_init(struct way *way, int from, int to)
+static void way_init(struct way *way, int from, int to, size_t window)
 {
-	*way = (struct way){.from = from, .to = to};
+	*way = (struct way){.from = from, .to = to, .window = window};
 	record_reader_init(&way->reader);
 	delayline_init(&way->line);
 }
@@ -221,8 +226,8 @@ static void accept_client(struct proxy *proxy)
 	pair = calloc(1, sizeof(*pair));
 	if (!pair)
 		err(1, "calloc");
-	way_init(&pair->way[UP], client, server);
-	way_init(&pair->way[DOWN], server, client);
+	way_init(&pair->way[UP], client, server, proxy->window);
+	way_init(&pair->way[DOWN], server, client, proxy->window);
 	LIST_INSERT_HEAD(&proxy->pairs, pair, next);
 	proxy->pairs_count++;
 	pair->id = ++proxy->stat.connections;
@@ -400,7 +405,7 @@ static int way_send(struct way *way, int64_t now)
 
 static bool way_wants_input(const struct way *way)
 {
-	return !way->ended && way->line.bytes < HOLD_BYTES;
+	return !way->ended && way->line.bytes < way->window;
 }
 
 /*
@@ -610,6 +615,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 	    {"connect", required_argument, NULL, 'c'},
 	    {"delay", required_argument, NULL, 'd'},
+	    {"window", required_argument, NULL, 'w'},
 	    {"listen", required_argument, NULL, 'l'},
 	    {"plain", no_argument, NULL, 'P'},
 	    {"port-file", required_argument, NULL, 'p'},
@@ -618,13 +624,18 @@ int main(int argc, char **argv)
 	    {"victim", required_argument, NULL, 'v'},
 	    {0},
 	};
-	struct proxy proxy = {.pairs = LIST_HEAD_INITIALIZER(proxy.pairs)};
+	struct proxy proxy = {.pairs = LIST_HEAD_INITIALIZER(proxy.pairs),
+			      .window = HOLD_BYTES};
 	const char *port_file = NULL;
 	double port = -1;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
+		case 'w':
+			proxy.window =
+			    (size_t)number_of("window", optarg, HOLD_BYTES);
+			break;
 		case 'c':
 			proxy.server = find_server(optarg);
 			break;
@@ -661,7 +672,8 @@ int main(int argc, char **argv)
 	if (!proxy.server || port < 0 || optind < argc)
 		errx(2, "usage: nfsproxy --listen PORT --connect HOST:PORT "
 			"[--delay MS] [--port-file FILE] [--stats FILE] "
-			"[--fault FAULT] [--plain] [--victim PID]");
+			"[--fault FAULT] [--plain] [--victim PID] "
+			"[--window BYTES]");
 
 	if (proxy.fault)
 		proxy.once = once_new();

@@ -122,6 +122,7 @@ server_url_by() {
 # threads still ends and holds what is locked.
 server_is_alive() {
 	local task stat
+	[ -e "$SERVERS_DIR/$1/pid" ] || return 1
 	for task in /proc/"$(server_pid "$1")"/task/*/stat; do
 		# With its status: in a trap, a bare return means that from
 		# before.
@@ -346,7 +347,9 @@ server_kill() {
 		kill -KILL "$(<"$SERVERS_DIR/$1/rpcbind.pid")" 2>&- || true
 		rm -f "$SERVERS_DIR/$1/rpcbind.pid"
 	fi
-	wait_for "$SERVERS_DEADLINE_S" server_is_gone "$1"
+	wait_for "$SERVERS_DEADLINE_S" server_is_gone "$1" || return
+	# Its number may soon be somebody else's.
+	rm -f "$SERVERS_DIR/$1/pid"
 }
 
 # server_restart NAME: the same tree on the same port, with the same settings.
