@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -30,16 +31,21 @@ static int may_open(const struct dotsync *d, struct dotsync_node n, int flags,
 }
 
 /*
- * What was opened. The pointer went through the kernel from the thread that
- * opened to this one, which no compiler and no sanitizer knows; the lock, taken
- * at the opening too, orders the two for them.
+ * What was opened, held once more; NULL for the log. The pointer went through
+ * the kernel from the thread that opened to this one, which no compiler and no
+ * sanitizer knows; the lock, taken at the opening too, orders the two for them,
+ * and the reference a read and the release that follows.
  */
-static struct dotsync_text *text_of(struct dotsync *d,
-				    const struct fuse_file_info *fi)
+static struct dotsync_text *hold_text(struct dotsync *d,
+				      const struct fuse_file_info *fi)
 {
+	struct dotsync_text *t = (struct dotsync_text *)(uintptr_t)fi->fh;
+
 	pthread_mutex_lock(&d->lock);
+	if (t)
+		atomic_fetch_add(&t->references, 1);
 	pthread_mutex_unlock(&d->lock);
-	return (struct dotsync_text *)(uintptr_t)fi->fh;
+	return t;
 }
 
 void dotsync_open(struct view *v, fuse_req_t req, fuse_ino_t ino,
@@ -87,7 +93,7 @@ static void read_log(struct view *v, fuse_req_t req, size_t size, off_t off)
 void dotsync_read(struct view *v, fuse_req_t req, fuse_ino_t ino, size_t size,
 		  off_t off, struct fuse_file_info *fi)
 {
-	const struct dotsync_text *t = text_of(v->dotsync, fi);
+	struct dotsync_text *t = hold_text(v->dotsync, fi);
 
 	(void)ino;
 	if (!t) {
@@ -99,6 +105,7 @@ void dotsync_read(struct view *v, fuse_req_t req, fuse_ino_t ino, size_t size,
 			size = t->size - (size_t)off;
 		fuse_reply_buf(req, t->data + off, size);
 	}
+	dotsync_text_drop(t);
 }
 
 void dotsync_write(struct view *v, fuse_req_t req, fuse_ino_t ino,
@@ -124,7 +131,10 @@ void dotsync_write(struct view *v, fuse_req_t req, fuse_ino_t ino,
 void dotsync_release(struct view *v, fuse_req_t req, fuse_ino_t ino,
 		     struct fuse_file_info *fi)
 {
+	struct dotsync_text *t = hold_text(v->dotsync, fi);
+
 	(void)ino;
-	dotsync_text_drop(text_of(v->dotsync, fi));
+	dotsync_text_drop(t); /* ours */
+	dotsync_text_drop(t); /* the kernel's */
 	fuse_reply_err(req, 0);
 }
