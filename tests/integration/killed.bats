@@ -112,6 +112,21 @@ calls_made() {
 has_made() { [ "$(calls_made)" -ge "$1" ]; }
 made_or_over() { sync_is_gone || has_made "$1"; }
 
+# listed: how often the destination was asked for a listing. A first
+# connection is tried once, so before that a run may end.
+listed() {
+	stat_of "$(proxy_stats "${far_destination:-far_destination}")" op_READDIR
+}
+lists_or_over() { sync_is_gone || [ "$(listed)" -gt "$1" ]; }
+
+# begin_sync [OPTION...]: a run in the background that has opened both sides.
+begin_sync() {
+	local before
+	before=$(listed)
+	start_sync "$@"
+	wait_for 60 lists_or_over "$before"
+}
+
 # moment N: within the next N calls; 1: the run was over before.
 moment() {
 	wait_for 120 made_or_over $(($(calls_made) + RANDOM % $1)) || {
@@ -170,7 +185,7 @@ suffer_often() {
 	local times=$1 n changes=0 side=source r what
 	shift
 	suffered=0
-	start_sync --deleted=remove
+	begin_sync --deleted=remove
 	for ((n = 0; suffered < times; n++)); do
 		r=1
 		while ((r == 1)); do
@@ -181,7 +196,7 @@ suffer_often() {
 			expect FilesFailed=0 Status=SUCCESS
 			is_whole
 			change $((++changes))
-			start_sync --deleted=remove
+			begin_sync --deleted=remove
 		done
 		((r == 0))
 		what=${*:n % $# + 1:1}
@@ -321,7 +336,9 @@ between_exact() {
 @test "connections cut, and nothing is executed twice" {
 	local cuts=0 side=source once far_destination=far_exact
 	between_exact
-	"$MKTREE" --seed "$KILL_SEED" --entries 700 "$source_dir"
+	# On a busy machine a short run is over before it is met.
+	"$MKTREE" --seed "$KILL_SEED" --entries $((CUTS > 50 ? 3000 : 700)) \
+		"$source_dir"
 	head -c 10M /dev/urandom >"$source_dir/large"
 	mark
 	run_sync 0
@@ -338,10 +355,11 @@ between_exact() {
 		mv "$from" "$source_dir"
 		"$VERSIONS" note "$known" "$source_dir"
 		mark
-		start_sync
+		begin_sync
 		while ((cuts < CUTS)) && moment 40; do
 			proxy_cut "far_${side/destination/exact}"
 			cuts=$((cuts + 1))
+			echo "cut $cuts"
 			side=$(other_side "$side")
 			no_wrong_byte
 		done
