@@ -34,6 +34,10 @@
 #define SETTLE_NS        (5 * NS_PER_S)
 #define FAREWELL_NS      (NS_PER_S)
 
+/* A connection that ends before there is a session may have been cut by
+ * chance. */
+#define OPEN_TRIES 3
+
 /* SEQUENCEs that measure the round trip. */
 #define PINGS 3
 
@@ -178,7 +182,12 @@ static int open_first(struct client *c, char *error, size_t error_size)
 	publish(c, conn);
 	if (limit > c->shared.deadline_ns)
 		limit = c->shared.deadline_ns;
-	r = conn_open(conn, clock_now_ns() + limit, &address, why, sizeof(why));
+	limit += clock_now_ns();
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		r = conn_open(conn, limit, &address, why, sizeof(why));
+		if (r != -ECONNRESET && r != -EPIPE)
+			break;
+	}
 	if (r < 0) {
 		explain(error, error_size, &address, r, conn_get_trouble(conn),
 			why);

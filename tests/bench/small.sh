@@ -25,8 +25,9 @@ rounds=${SMALL_ROUNDS:-3}
 naive_files=${SMALL_NAIVE:-20}
 
 need_servers
-server_start source
-server_start destination
+# They keep attributes, as they do unless told otherwise.
+server_start source "warm=$((4 * files))"
+server_start destination "warm=$((4 * files))"
 source_dir=$(server_export source)
 destination_dir=$(server_export destination)
 "$MKTREE" --uniform --dirs $((files / 100)) --files 100 --size 4096 \

@@ -267,6 +267,10 @@ static enum fake_action take_request(struct fake *f, unsigned i,
 	assert(xdr_get_u32(&in) == 1); /* minor version */
 	r.ops = xdr_get_u32(&in);
 	op = xdr_get_u32(&in);
+	if (op != OP_SEQUENCE && f->setup_cuts > 0) {
+		f->setup_cuts--;
+		return FAKE_CUT;
+	}
 	if (op != OP_SEQUENCE) {
 		set_up(f, &in, r.xid, op, r.fd);
 		return FAKE_SILENT;

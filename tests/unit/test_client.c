@@ -850,6 +850,27 @@ static void test_refused_connection(void **state)
 	assert_non_null(strstr(error, "running"));
 }
 
+/* Cut before there is a session: by chance, or by a server that wants no one.
+ */
+static void test_cut_set_up(void **state)
+{
+	struct fake f = {.setup_cuts = 2};
+	struct client *c = open_client(&f);
+	char error[512];
+
+	(void)state;
+	assert_int_equal(f.setup_cuts, 0);
+	assert_int_equal(f.sessions, 1);
+	client_free(c);
+	f.setup_cuts = 1000;
+	assert_int_equal(
+	    open_error("127.0.0.1", f.port, 10, error, sizeof(error)),
+	    -ECONNRESET);
+	assert_int_equal(f.setup_cuts, 1000 - 3);
+	assert_non_null(strstr(error, "ended the connection"));
+	fake_stop(&f);
+}
+
 static void test_unknown_name(void **state)
 {
 	char error[512];
@@ -928,6 +949,7 @@ int main(void)
 	    cmocka_unit_test(test_refused_calls),
 	    cmocka_unit_test(test_revoked_state),
 	    cmocka_unit_test(test_refused_connection),
+	    cmocka_unit_test(test_cut_set_up),
 	    cmocka_unit_test(test_unknown_name),
 	    cmocka_unit_test(test_other_versions),
 	    cmocka_unit_test(test_mute_server),
