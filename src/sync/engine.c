@@ -115,9 +115,8 @@ int engine_new(const struct engine_setup *setup, struct engine **ret)
 	pthread_condattr_destroy(&monotonic);
 	atomic_init(&e->stop_side, SIDES);
 	e->work_calls = work_calls(e);
-	e->work_items =
-	    e->work_calls *
-	    (volume_get_info(e->volume[DESTINATION])->whole_items ?: 1);
+	e->call_items =
+	    volume_get_info(e->volume[DESTINATION])->whole_items ?: 1;
 	e->work = queue_new(QUEUE_MAX);
 	e->large = queue_new(QUEUE_MAX);
 	e->budget = budget_new(BUDGET_BYTES);

@@ -21,6 +21,7 @@
 #include "sync/metadata.h"
 #include "sync/prune.h"
 #include "sync/scanner.h"
+#include "sync/throttle.h"
 #include "sync/verify.h"
 
 /* A batch of small files is full at so many bytes for each of its calls, ... */
@@ -49,17 +50,33 @@ void scan_flush(struct scanner *s)
 		flush_kind(s, (enum work_kind)kind);
 }
 
-static uint64_t bytes_max(const struct scanner *s)
+/* How full a batch gets: under a limit of `rate` a second, no more than a tenth
+ * of a second's worth begins at once, but as much as one call carries. */
+static uint64_t fill_of(const struct engine *e, uint64_t rate, uint64_t a_call)
 {
-	return (uint64_t)s->engine->work_calls * CALL_BYTES_MAX;
+	uint64_t most = e->work_calls * a_call, tenth = rate / 10;
+
+	if (rate == 0 || tenth > most)
+		return most;
+	return tenth > a_call ? tenth : a_call;
+}
+
+static uint64_t bytes_max(const struct engine *e)
+{
+	return fill_of(e, throttle_get_bandwidth(e->throttle), CALL_BYTES_MAX);
+}
+
+static uint64_t items_max(const struct engine *e)
+{
+	return fill_of(e, throttle_get_iops(e->throttle), e->call_items);
 }
 
 static bool is_full(const struct scanner *s, const struct work *w)
 {
 	switch (w->kind) {
 	case WORK_SMALL:
-		return w->count >= s->engine->work_items ||
-		       w->bytes >= bytes_max(s);
+		return w->count >= items_max(s->engine) ||
+		       w->bytes >= bytes_max(s->engine);
 	case WORK_LARGE:
 		return true;
 	default:
@@ -74,7 +91,7 @@ void scan_add_work(struct scanner *s, struct item *i, enum work_kind kind)
 
 	if (!atomic_load(&s->engine->comparing))
 		complete_planned(s->engine, i);
-	if (w && kind == WORK_SMALL && w->bytes + size > bytes_max(s)) {
+	if (w && kind == WORK_SMALL && w->bytes + size > bytes_max(s->engine)) {
 		flush_kind(s, kind);
 		w = NULL;
 	}

@@ -97,7 +97,7 @@ struct engine {
 	struct queue *work;    /* struct work, all kinds but .. */
 	struct queue *large;   /* .. WORK_LARGE, which has lanes of its own */
 	unsigned work_calls;   /* calls that carry one work, on each side */
-	unsigned work_items;   /* small files in one work */
+	unsigned call_items;   /* small files in one of them */
 	struct budget *budget; /* bytes of small files' data in memory */
 	struct range_share ranges; /* of large files, in memory too */
 	struct links *links;
