@@ -244,9 +244,9 @@ what is done is kept"
 		server_kill tight
 		destination=$good
 	done <<-FAULTS
-		error:WRITE:69:10+ its quota is used up
-		error:OPEN:69:15+ its quota is used up
-		error:OPEN:30:20+ read-only: export or mount it read-write
+		error:WRITE:DQUOT:10+ its quota is used up
+		error:OPEN:DQUOT:15+ its quota is used up
+		error:OPEN:ROFS:20+ read-only: export or mount it read-write
 	FAULTS
 	find "$source_dir/sub" -name 'file[2-9]*' -delete
 	run_sync 0 --deleted=remove
