@@ -209,7 +209,7 @@ swapped() {
 	done
 	end_swap "${dirs[@]}"
 	same_tree "$outside.before" "$outside"
-	! grep -rql '^secret$' "$destination_dir"
+	! grep -rql '^secret$' "$destination_dir" || return 1
 	rm -rf "$outside.before"
 	run_sync 0 --deleted=remove --max-delete=100%
 	same_tree "$source_dir" "$destination_dir"

@@ -95,7 +95,7 @@ run_has_ended() {
 	for looks in 1 2; do
 		wait_for 30 more_is_copied
 		echo pause >"$mountpoint/.sync/control"
-		! run_has_ended 1
+		! run_has_ended 1 || return 1
 		shows_union "in the middle of the sync, look $looks"
 		echo resume >"$mountpoint/.sync/control"
 	done
