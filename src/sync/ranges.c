@@ -25,8 +25,11 @@
 /* How often more is asked for while a limit holds it up. */
 #define HELD_UP_NS (20 * NS_PER_MS)
 
-#define WINDOW_MIN 4
-#define WINDOW_MAX 32
+#define WINDOW_MIN 8
+#define WINDOW_MAX RANGES_MAX
+
+/* What each has at the least when many share. */
+#define SHARE_MIN 4
 
 /* So many bytes behind the last one, a commit is asked for while writing goes
  * on: the server's disk is then busy from the start, and the commit at the end
@@ -39,7 +42,7 @@
 unsigned range_window(const struct volume *v)
 {
 	/* A range keeps the way busy for longer than a batch does. */
-	unsigned depth = volume_get_info(v)->depth / 4;
+	unsigned depth = volume_get_info(v)->depth / 2;
 
 	return depth < WINDOW_MIN   ? WINDOW_MIN
 	       : depth > WINDOW_MAX ? WINDOW_MAX
@@ -52,8 +55,8 @@ static unsigned window_now(unsigned window, const struct range_share *share)
 	unsigned files = share ? atomic_load(&share->files) : 0;
 	unsigned each = files > 0 ? RANGES_MAX / files : RANGES_MAX;
 
-	if (each < WINDOW_MIN)
-		each = WINDOW_MIN;
+	if (each < SHARE_MIN)
+		each = SHARE_MIN;
 	return window < each ? window : each;
 }
 

@@ -30,7 +30,7 @@ struct range_share {
 	atomic_uint files;
 };
 
-/* Ranges in flight that suit the volume's round trip: 4 to 32. */
+/* Ranges in flight that suit the volume's round trip: 8 to 64. */
 unsigned range_window(const struct volume *v);
 
 /* Reads `handle` from byte `from` to `to`; all borrowed. At most `window`
