@@ -63,7 +63,9 @@ enum work_kind {
 struct work {
 	enum work_kind kind;
 	unsigned count;
-	uint64_t bytes; /* of file data, as the source's sizes say */
+	uint64_t bytes;     /* of file data, as the source's sizes say */
+	unsigned count_max; /* of either it is full, if whoever fills it asks */
+	uint64_t bytes_max;
 	struct item_list items;
 };
 

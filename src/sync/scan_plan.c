@@ -61,27 +61,23 @@ static uint64_t fill_of(const struct engine *e, uint64_t rate, uint64_t a_call)
 	return tenth > a_call ? tenth : a_call;
 }
 
-static uint64_t bytes_max(const struct engine *e)
+/* The limits of the moment hold for the whole batch: they are looked up once
+ * for all its items. */
+static struct work *open_work(const struct engine *e, enum work_kind kind)
 {
-	return fill_of(e, throttle_get_bandwidth(e->throttle), CALL_BYTES_MAX);
-}
+	struct work *w = work_new(kind);
 
-static uint64_t items_max(const struct engine *e)
-{
-	return fill_of(e, throttle_get_iops(e->throttle), e->call_items);
-}
-
-static bool is_full(const struct scanner *s, const struct work *w)
-{
-	switch (w->kind) {
-	case WORK_SMALL:
-		return w->count >= items_max(s->engine) ||
-		       w->bytes >= bytes_max(s->engine);
-	case WORK_LARGE:
-		return true;
-	default:
-		return w->count >= OTHER_ITEMS_MAX;
+	if (!w)
+		return NULL;
+	w->count_max = kind == WORK_LARGE ? 1 : OTHER_ITEMS_MAX;
+	w->bytes_max = UINT64_MAX;
+	if (kind == WORK_SMALL) {
+		w->count_max = (unsigned)fill_of(
+		    e, throttle_get_iops(e->throttle), e->call_items);
+		w->bytes_max = fill_of(e, throttle_get_bandwidth(e->throttle),
+				       CALL_BYTES_MAX);
 	}
+	return w;
 }
 
 void scan_add_work(struct scanner *s, struct item *i, enum work_kind kind)
@@ -91,19 +87,19 @@ void scan_add_work(struct scanner *s, struct item *i, enum work_kind kind)
 
 	if (!atomic_load(&s->engine->comparing))
 		complete_planned(s->engine, i);
-	if (w && kind == WORK_SMALL && w->bytes + size > bytes_max(s->engine)) {
+	if (w && w->bytes + size > w->bytes_max) {
 		flush_kind(s, kind);
 		w = NULL;
 	}
 	if (!w)
-		w = s->open[kind] = work_new(kind);
+		w = s->open[kind] = open_work(s->engine, kind);
 	if (!w) {
 		engine_stop(s->engine, -ENOMEM, SIDES);
 		complete_abandoned(s->engine, i);
 		return;
 	}
 	work_add(w, i);
-	if (is_full(s, w))
+	if (w->count >= w->count_max || w->bytes >= w->bytes_max)
 		flush_kind(s, kind);
 }
 
