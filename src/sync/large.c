@@ -80,7 +80,7 @@ static int hash_file(struct large *g, enum side side,
 {
 	struct range_reader *reader = range_reader_new(
 	    volume_of(g, side), handle, 0, to, range_window(volume_of(g, side)),
-	    &g->engine->ranges);
+	    &g->engine->ranges[side]);
 	const uint8_t *data;
 	struct blob *blob;
 	size_t len;
@@ -312,9 +312,10 @@ static int copy_ranges(struct large *g)
 	struct range_reader *reader = range_reader_new(
 	    volume_of(g, SOURCE), g->item->handle[SOURCE], g->offset,
 	    g->source.size, range_window(volume_of(g, SOURCE)),
-	    &g->engine->ranges);
-	struct range_writer *writer = range_writer_new(
-	    volume_of(g, DESTINATION), g->file, window, &g->engine->ranges);
+	    &g->engine->ranges[SOURCE]);
+	struct range_writer *writer =
+	    range_writer_new(volume_of(g, DESTINATION), g->file, window,
+			     &g->engine->ranges[DESTINATION]);
 	int r = reader && writer ? 1 : -ENOMEM;
 
 	g->saved_ns = clock_now_ns();
@@ -585,9 +586,7 @@ void copy_large(struct lane *l, struct item *i)
 		complete_abandoned(e, i);
 		return;
 	}
-	atomic_fetch_add(&e->ranges.files, 1);
 	copy(&g);
-	atomic_fetch_sub(&e->ranges.files, 1);
 	free(g.handle);
 	digest_stream_free(g.digest);
 }

@@ -49,11 +49,11 @@ unsigned range_window(const struct volume *v)
 				    : depth;
 }
 
-/* How many of its ranges a file may have in flight just now. */
+/* How many of its ranges one of those who share may have in flight now. */
 static unsigned window_now(unsigned window, const struct range_share *share)
 {
-	unsigned files = share ? atomic_load(&share->files) : 0;
-	unsigned each = files > 0 ? RANGES_MAX / files : RANGES_MAX;
+	unsigned users = share ? atomic_load(&share->users) : 1;
+	unsigned each = RANGES_MAX / users;
 
 	if (each < SHARE_MIN)
 		each = SHARE_MIN;
@@ -78,14 +78,14 @@ struct range_reader {
 	uint64_t to;
 	uint64_t from;
 	unsigned window;
-	const struct range_share *share;
+	struct range_share *share;
 	bool held_up; /* could have asked for more but for a limit */
 	struct read_slot slot[];
 };
 
 struct range_reader *
 range_reader_new(struct volume *v, const struct handle *handle, uint64_t from,
-		 uint64_t to, unsigned window, const struct range_share *share)
+		 uint64_t to, unsigned window, struct range_share *share)
 {
 	struct range_reader *r =
 	    calloc(1, sizeof(*r) + window * sizeof(r->slot[0]));
@@ -104,6 +104,8 @@ range_reader_new(struct volume *v, const struct handle *handle, uint64_t from,
 	r->to = to;
 	r->window = window;
 	r->share = share;
+	if (share)
+		atomic_fetch_add(&share->users, 1);
 	for (unsigned i = 0; i < window; i++)
 		r->slot[i].reader = r;
 	return r;
@@ -229,6 +231,8 @@ struct range_reader *range_reader_free(struct range_reader *r)
 		if (r->slot[i].answered)
 			volume_items_done(VOLUME_READ, &r->slot[i].item, 1);
 	}
+	if (r->share)
+		atomic_fetch_sub(&r->share->users, 1);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
@@ -256,13 +260,13 @@ struct range_writer {
 	bool early_in_flight; /* guarded by the lock, too */
 	size_t uncommitted; /* bytes put since it was asked for; the owner's */
 	unsigned window;
-	const struct range_share *share;
+	struct range_share *share;
 	struct write_slot slot[];
 };
 
 struct range_writer *range_writer_new(struct volume *v,
 				      struct volume_file *file, unsigned window,
-				      const struct range_share *share)
+				      struct range_share *share)
 {
 	struct range_writer *w =
 	    calloc(1, sizeof(*w) + window * sizeof(w->slot[0]));
@@ -275,6 +279,8 @@ struct range_writer *range_writer_new(struct volume *v,
 	w->file = file;
 	w->window = window;
 	w->share = share;
+	if (share)
+		atomic_fetch_add(&share->users, 1);
 	for (unsigned i = 0; i < window; i++)
 		w->slot[i].writer = w;
 	return w;
@@ -429,6 +435,8 @@ struct range_writer *range_writer_free(struct range_writer *w)
 	if (!w)
 		return NULL;
 	drain(w);
+	if (w->share)
+		atomic_fetch_sub(&w->share->users, 1);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
 	free(w);

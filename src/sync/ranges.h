@@ -25,9 +25,10 @@ struct volume_file;
  * many that each has but the least. */
 #define RANGES_MAX 64
 
-/* How many files share them; all zero at first. Any thread. */
+/* How many share them: the readers and writers of a side that there are just
+ * now. All zero at first. Any thread. */
 struct range_share {
-	atomic_uint files;
+	atomic_uint users;
 };
 
 /* Ranges in flight that suit the volume's round trip: 8 to 64. */
@@ -38,7 +39,7 @@ unsigned range_window(const struct volume *v);
  * NULL without memory. */
 struct range_reader *
 range_reader_new(struct volume *v, const struct handle *handle, uint64_t from,
-		 uint64_t to, unsigned window, const struct range_share *share);
+		 uint64_t to, unsigned window, struct range_share *share);
 
 /* Waits for what is in flight and frees. */
 struct range_reader *range_reader_free(struct range_reader *r);
@@ -54,7 +55,7 @@ int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
 /* Writes to `file`; borrowed, like the rest, which is as above. */
 struct range_writer *range_writer_new(struct volume *v,
 				      struct volume_file *file, unsigned window,
-				      const struct range_share *share);
+				      struct range_share *share);
 struct range_writer *range_writer_free(struct range_writer *w);
 
 /*

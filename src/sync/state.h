@@ -99,7 +99,7 @@ struct engine {
 	unsigned work_calls;   /* calls that carry one work, on each side */
 	unsigned call_items;   /* small files in one of them */
 	struct budget *budget; /* bytes of small files' data in memory */
-	struct range_share ranges; /* of large files, in memory too */
+	struct range_share ranges[SIDES]; /* of large files */
 	struct links *links;
 	char (
 	    *partials)[TEMPNAME_SIZE]; /* temporary names to be kept, sorted */

@@ -80,11 +80,10 @@ static int compare_ranges(struct pair *p)
 
 	if (p->digest)
 		digest_stream_reset(p->digest);
-	atomic_fetch_add(&e->ranges.files, 1);
 	for (int side = 0; side < SIDES; side++) {
 		p->reader[side] = range_reader_new(
 		    e->volume[side], i->handle[side], 0, p->before[SOURCE].size,
-		    range_window(e->volume[side]), &e->ranges);
+		    range_window(e->volume[side]), &e->ranges[side]);
 		if (!p->reader[side])
 			r = -ENOMEM;
 	}
@@ -94,7 +93,6 @@ static int compare_ranges(struct pair *p)
 	}
 	for (int side = 0; side < SIDES; side++)
 		p->reader[side] = range_reader_free(p->reader[side]);
-	atomic_fetch_sub(&e->ranges.files, 1);
 	if (r == 0 && p->digest) {
 		i->digest = digest_stream_get(p->digest);
 		i->has_digest = true;
