@@ -67,7 +67,7 @@ struct conn {
 	bool started;
 	int wake_fd;
 	_Atomic unsigned load;
-	atomic_bool ready; /* has_session, without the lock */
+	atomic_bool has_session; /* `published` is; set with the lock */
 
 	/* The lock guards these. */
 	pthread_mutex_t lock;
@@ -77,7 +77,6 @@ struct conn {
 	bool closed;  /* stopped: -ECANCELED */
 	bool down;    /* no answer for too long: -ENOTCONN */
 	bool settled; /* the first attempt to open has ended */
-	bool has_session;
 	struct session published;
 
 	/* The rest is the thread's (the opener's before it is started). */
@@ -215,7 +214,7 @@ unsigned conn_get_load(const struct conn *c)
 
 bool conn_is_ready(const struct conn *c)
 {
-	return atomic_load_explicit(&c->ready, memory_order_relaxed);
+	return atomic_load_explicit(&c->has_session, memory_order_relaxed);
 }
 
 bool conn_get_session(struct conn *c, struct session *ret)
@@ -536,7 +535,6 @@ static int make_session(struct conn *c, int64_t deadline_ns, char *why,
 	c->has_session = true;
 	c->down = false;
 	pthread_mutex_unlock(&c->lock);
-	atomic_store(&c->ready, true);
 	return 0;
 }
 
