@@ -377,7 +377,8 @@ static void test_cancel(void **state)
 	start = clock_now_ns();
 	volume_cancel(volume);
 	wait_for(&counter, 200);
-	assert_true(clock_now_ns() - start < 1 * NS_PER_S);
+	/* Far less than the deadline of a server that says nothing. */
+	assert_true(clock_now_ns() - start < 30 * NS_PER_S);
 	for (size_t i = 0; i < 200; i++)
 		for (size_t j = 0; j < 50; j++)
 			EXPECT("in flight", items[i][j].result, 0, -ECANCELED);
