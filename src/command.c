@@ -565,6 +565,10 @@ static void session_done(struct session *s)
 		if (s->status == EXIT_DONE)
 			s->status = EXIT_FAILED;
 	}
+	/* Both sides take their leave at the same time. */
+	for (int side = 0; side < SIDES; side++)
+		if (s->volume[side])
+			volume_cancel(s->volume[side]);
 	for (int side = 0; side < SIDES; side++) {
 		volume_free(s->volume[side]);
 		location_free(s->location[side]);

@@ -426,6 +426,13 @@ static void mounting_done(struct mounting *m)
 		if (m->status == EXIT_DONE)
 			m->status = EXIT_FAILED;
 	}
+	/* Both sides take their leave at the same time. */
+	for (enum side side = 0; side < SIDES; side++) {
+		if (m->shown[side])
+			volume_cancel(m->shown[side]);
+		if (m->volume[side])
+			volume_cancel(m->volume[side]);
+	}
 	for (enum side side = 0; side < SIDES; side++) {
 		volume_free(m->shown[side]);
 		volume_free(m->volume[side]);

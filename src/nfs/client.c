@@ -298,7 +298,8 @@ void client_cancel(struct client *c)
 		conn_wake(c->conns[i]);
 }
 
-/* All threads are gone. Over the first connection that still stands. */
+/* All threads are gone, and with them their sessions; those that never had a
+ * thread are ended here. Over the first connection that still stands. */
 static void say_farewell(struct client *c)
 {
 	int64_t deadline = clock_now_ns() + FAREWELL_NS;

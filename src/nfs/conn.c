@@ -51,6 +51,9 @@
 /* A third of the shortest lease that servers in the field give. */
 #define RENEW_NS (20 * NS_PER_S)
 
+/* How long the server is waited for when it is told that this is the end. */
+#define FAREWELL_NS NS_PER_S
+
 /* How often a call is sent whose replies make no sense. */
 #define TRIES_MAX 6
 
@@ -760,6 +763,11 @@ static void *run(void *user)
 	pthread_mutex_unlock(&c->lock);
 	end_all(c, -ECANCELED);
 	note_settled(c);
+	/* Here, so that all connections do it at the same time: over a long way
+	 * one after the other takes longer than a small run. What is still to
+	 * be said is bounded by its own deadline. */
+	c->link.stop = NULL;
+	conn_end_session(c, clock_now_ns() + FAREWELL_NS);
 	return NULL;
 }
 
@@ -782,7 +790,6 @@ void conn_join(struct conn *c)
 	if (c->started)
 		pthread_join(c->thread, NULL);
 	c->started = false;
-	/* What is still to be said is bounded by its own deadline. */
 	c->link.stop = NULL;
 }
 
@@ -791,6 +798,7 @@ void conn_end_session(struct conn *c, int64_t deadline_ns)
 	if (c->link.stream && c->session_ok)
 		clientid_end_session(&c->session, &c->link, &c->shared->auth,
 				     deadline_ns);
+	c->session_ok = false;
 }
 
 bool conn_end_clientid(struct conn *c, int64_t deadline_ns)

@@ -67,8 +67,9 @@ void conn_wait_settled(struct conn *c, int64_t deadline_ns);
 void conn_wake(struct conn *c);
 void conn_join(struct conn *c);
 
-/* After conn_join(): tells the server that the session is over, and when all
- * sessions are, that the client id is; false if there is no connection. */
+/* After conn_join(): tells the server that the session is over, unless the
+ * thread has, which does so at its end; and when all sessions are, that the
+ * client id is; false if there is no connection. */
 void conn_end_session(struct conn *c, int64_t deadline_ns);
 bool conn_end_clientid(struct conn *c, int64_t deadline_ns);
 
