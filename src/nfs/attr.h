@@ -42,6 +42,11 @@ struct attr {
 	uint64_t change; /* differs when content or attributes differ */
 };
 
+/* Of a mode on the wire, these are kept; the type of a file may stand above
+ * them, as in stat(2). What is beyond both is no mode: the answer is none. */
+#define ATTR_MODE_BITS 07777u
+#define ATTR_MODE_MAX  0177777u
+
 /* Which fields of `struct attr_set` are to be set. */
 #define ATTR_SET_MODE  0x01u
 #define ATTR_SET_UID   0x02u

@@ -25,9 +25,8 @@
  * no number anyway. */
 #define OWNER_MAX 1024
 
-#define BIT(n)    (1u << ((n) % 32))
-#define WORD(n)   ((n) / 32)
-#define MODE_BITS 07777u
+#define BIT(n)  (1u << ((n) % 32))
+#define WORD(n) ((n) / 32)
 
 /* What struct attr holds, as the two words of a bitmap4. */
 static const uint32_t attr_bits[2] = {
@@ -122,7 +121,7 @@ void fattr_put_set(struct xdr_out *x, const struct attr_set *set)
 	if (which & ATTR_SET_SIZE)
 		xdr_put_u64(x, set->size);
 	if (which & ATTR_SET_MODE)
-		xdr_put_u32(x, set->mode & MODE_BITS);
+		xdr_put_u32(x, set->mode & ATTR_MODE_BITS);
 	if (which & ATTR_SET_UID)
 		put_owner(x, set->uid);
 	if (which & ATTR_SET_GID)
@@ -213,6 +212,15 @@ static enum entry_type get_type(struct xdr_in *x)
 	}
 }
 
+static uint32_t get_mode(struct xdr_in *x)
+{
+	uint32_t mode = xdr_get_u32(x);
+
+	if (mode > ATTR_MODE_MAX)
+		x->failed = true;
+	return mode & ATTR_MODE_BITS;
+}
+
 /* Reads attribute `number` if it is one of struct attr. */
 static bool get_of_attr(struct xdr_in *x, unsigned number, struct attr *a)
 {
@@ -234,7 +242,7 @@ static bool get_of_attr(struct xdr_in *x, unsigned number, struct attr *a)
 		a->fileid = xdr_get_u64(x);
 		return true;
 	case FATTR4_MODE:
-		a->mode = xdr_get_u32(x) & MODE_BITS;
+		a->mode = get_mode(x);
 		return true;
 	case FATTR4_NUMLINKS:
 		a->nlink = xdr_get_u32(x);

@@ -223,13 +223,14 @@ int v3_get_attr(const struct fattr3 *from, struct attr *ret)
 {
 	enum entry_type type = type_of((int)from->type);
 
-	if (type == ENTRY_NONE || from->atime.nseconds >= NS_PER_S ||
+	if (type == ENTRY_NONE || from->mode > ATTR_MODE_MAX ||
+	    from->atime.nseconds >= NS_PER_S ||
 	    from->mtime.nseconds >= NS_PER_S ||
 	    from->ctime.nseconds >= NS_PER_S)
 		return -EPROTO;
 	*ret = (struct attr){
 	    .type = type,
-	    .mode = from->mode & 07777,
+	    .mode = from->mode & ATTR_MODE_BITS,
 	    .uid = from->uid,
 	    .gid = from->gid,
 	    .size = from->size,

@@ -156,7 +156,7 @@ static void put_attr(struct call3 *c, unsigned object)
 	const struct fake3_object *o = &c->f->objects[object];
 
 	xdr_put_u32(&c->out, o->type);
-	xdr_put_u32(&c->out, 0600);
+	xdr_put_u32(&c->out, c->f->mode ? c->f->mode : 0600);
 	xdr_put_u32(&c->out, object == 0 ? 2 : o->nlink);
 	xdr_put_u32(&c->out, 0);
 	xdr_put_u32(&c->out, 0);

@@ -71,6 +71,7 @@ struct fake3 {
 	bool silent;          /* connections are taken, nothing is answered */
 	uint32_t short_io;    /* bytes of a READ or WRITE at the most */
 	uint32_t handle_len;  /* of the handles LOOKUP gives; 0: right ones */
+	uint32_t mode;        /* of all objects; 0: 0600 */
 	const char *bad_name; /* an entry of its own in every listing */
 	unsigned restart_at;  /* the verifier changes before this WRITE */
 

@@ -287,6 +287,32 @@ static void test_types(void **state)
 	}
 }
 
+/* The type may stand in the mode; what is no mode is not taken for one. */
+static void test_modes(void **state)
+{
+	static const struct {
+		uint32_t wire;
+		bool taken;
+	} cases[] = {
+	    {01750, true},    {0101750, true},     {0177777, true},
+	    {0200000, false}, {UINT32_MAX, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct answer a;
+		struct fattr f;
+
+		answer_begin(&a, 0, 1u << (FATTR4_MODE - 32));
+		xdr_put_u32(&a.x, cases[i].wire);
+		answer_end(&a);
+		assert_int_equal(answer_read(&a, a.x.len, &f), cases[i].taken);
+		if (cases[i].taken)
+			assert_int_equal(f.attr.mode, cases[i].wire & 07777);
+		xdr_out_done(&a.x);
+	}
+}
+
 /* Answers that cannot be decoded: unknown attributes, bytes too many, empty
  * or oversized handles, a bitmap without end. */
 static void test_hostile(void **state)
@@ -342,7 +368,7 @@ int main(void)
 	    cmocka_unit_test(test_owner),       cmocka_unit_test(test_full),
 	    cmocka_unit_test(test_truncated),   cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_entry_error), cmocka_unit_test(test_types),
-	    cmocka_unit_test(test_hostile),
+	    cmocka_unit_test(test_modes),       cmocka_unit_test(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

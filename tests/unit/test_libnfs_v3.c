@@ -452,6 +452,21 @@ static void test_bad_names(void **state)
 	}
 }
 
+/* The type may stand in the mode; what is no mode is not taken for one. */
+static void test_bad_modes(void **state)
+{
+	struct volume_getattr item = {.handle = root};
+
+	(void)state;
+	fake.mode = 0140750;
+	volume_run(volume, VOLUME_GETATTR, &item, 1);
+	assert_int_equal(item.result, 0);
+	assert_int_equal(item.ret_attr.mode, 0750);
+	fake.mode = UINT32_MAX;
+	volume_run(volume, VOLUME_GETATTR, &item, 1);
+	assert_int_equal(item.result, -EPROTO);
+}
+
 /* --- A server that is gone ------------------------------------------------ */
 
 static void test_deadline(void **state)
@@ -514,7 +529,8 @@ int main(void)
 	    TEST(test_no_readdirplus), TEST(test_short_io),
 	    TEST(test_restart),        TEST(test_owner_first),
 	    TEST(test_bad_handles),    TEST(test_bad_names),
-	    TEST(test_deadline),       TEST(test_cancel),
+	    TEST(test_bad_modes),      TEST(test_deadline),
+	    TEST(test_cancel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
