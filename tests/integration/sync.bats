@@ -701,7 +701,7 @@ milliseconds_to() {
 }
 
 @test "SIGTERM ends a run in the middle of a large file, the next goes on" {
-	local took half size
+	local took half size sizes=(100M 170M 240M)
 	need_servers
 	fresh_pair far
 	head -c 400M /dev/urandom >"$source_dir/large"
@@ -709,8 +709,11 @@ milliseconds_to() {
 		[ -n "$(find "$destination_dir" -name "$TEMP_PREFIX*" \
 			-size "+$1")" ]
 	}
+	# What a stopped run has in flight may not end in its half second with
+	# a slow program: then a checkpoint is to be behind it.
+	((EFSBRIDGE_SLOW == 1)) || sizes=(240M 280M 320M)
 	# A busy machine is slow to tell: one of three is in time.
-	for size in 100M 170M 240M; do
+	for size in "${sizes[@]}"; do
 		start_sync
 		during_sync 30 temp_is_large "$size"
 		kill -TERM "$sync_pid"
