@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Carrying out queued writes: one transaction for a batch of items, with
- * statements that are prepared once.
+ * statements that are prepared once, and one statement for a run of rows.
  *
  * The items are applied in the order in which they were put, so what a crash
  * leaves is always a prefix: a directory's row is there before the rows of
@@ -21,7 +21,7 @@
 
 /* In the order of drop_below(), which runs three of them one by one. */
 enum statement {
-	PUT_ROW,
+	PUT_ROWS,
 	PUT_PARTIAL,
 	PUT_DIRECTORY,
 	DROP_ROW,
@@ -45,19 +45,18 @@ enum statement {
 	"WITH RECURSIVE tree (id) AS (SELECT ?1 UNION SELECT d.id" \
 	" FROM directory AS d JOIN tree AS t ON d.parent = t.id) "
 
-/* 18 columns of a row and 14 of a partial, after the key of two. */
+/* 14 columns of a partial, after the key of two. */
 #define PLACES_14 \
 	"?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16"
-#define PLACES_18 PLACES_14 ", ?17, ?18, ?19, ?20"
-_Static_assert(MANIFEST_ROW_COUNT == 18, "PLACES_18");
 _Static_assert(MANIFEST_PARTIAL_COUNT == 14, "PLACES_14");
 
 /* ?1 and ?2 are the key, wherever there is one. A later row takes the place
  * of an earlier one whole; a directory is only ever inserted, so that two ids
  * for one directory are an error here instead of a wrong answer later. */
 static const char *const statements[STATEMENTS] = {
-    [PUT_ROW] = "REPLACE INTO entry (directory, name, " MANIFEST_ROW_COLUMNS
-		") VALUES (?1, ?2, " PLACES_18 ")",
+    [PUT_ROWS] = "REPLACE INTO entry (directory, name, " MANIFEST_ROW_COLUMNS
+		 ") SELECT directory, name, " MANIFEST_ROW_COLUMNS
+		 " FROM " MANIFEST_RUN_TABLE,
     [PUT_PARTIAL] =
 	"REPLACE INTO partial (directory, name, " MANIFEST_PARTIAL_COLUMNS
 	") VALUES (?1, ?2, " PLACES_14 ")",
@@ -94,6 +93,7 @@ struct manifest_apply {
 	struct sqlite3_stmt *stmt[STATEMENTS];
 	struct manifest_changes *changes; /* of the transaction under way */
 	uint64_t leaf; /* a directory without directories; 0: none is known */
+	struct manifest_run run; /* rows that wait to be stored together */
 };
 
 struct manifest_apply *manifest_apply_free(struct manifest_apply *a)
@@ -113,12 +113,12 @@ int manifest_apply_new(struct sqlite3 *db, struct manifest_apply **ret)
 	if (!a)
 		return -ENOMEM;
 	a->db = db;
-	for (int i = 0; i < STATEMENTS; i++) {
+	r = manifest_run_declare(db, &a->run);
+	for (int i = 0; r == 0 && i < STATEMENTS; i++)
 		r = manifest_db_prepare(db, statements[i], &a->stmt[i]);
-		if (r < 0) {
-			manifest_apply_free(a);
-			return r;
-		}
+	if (r < 0) {
+		manifest_apply_free(a);
+		return r;
 	}
 	*ret = a;
 	return 0;
@@ -194,7 +194,16 @@ static int find_directory(struct manifest_apply *a,
 	return find_id(a, FIND_DIRECTORY, ret_id);
 }
 
-/* What is below the entry, if it is a directory. */
+/* Stores the rows that wait. */
+static int put_run(struct manifest_apply *a)
+{
+	int r = a->run.count > 0 ? run(a, PUT_ROWS) : 0;
+
+	a->run.count = 0;
+	return r;
+}
+
+/* What is below the entry, if it is a directory, also what waits. */
 static int drop_below(struct manifest_apply *a,
 		      const struct manifest_item *item)
 {
@@ -202,6 +211,9 @@ static int drop_below(struct manifest_apply *a,
 	int r = find_directory(a, item, &id);
 
 	if (r <= 0)
+		return r;
+	r = put_run(a);
+	if (r < 0)
 		return r;
 
 	a->changes->trees = true;
@@ -233,14 +245,20 @@ static bool ends_directory(const struct manifest_row *row)
 	       (row->state == STATE_COPIED || row->state == STATE_VERIFIED);
 }
 
-static int put_row(struct manifest_apply *a, const struct manifest_item *item)
+/* Rows of one run are stored in their order: of two with one key the later
+ * stays. */
+static int add_row(struct manifest_apply *a, const struct manifest_item *item)
 {
 	int r = ends_directory(&item->row) ? drop_below(a, item) : 0;
 
+	if (r == 0 && a->run.count == MANIFEST_RUN_MAX)
+		r = put_run(a);
 	if (r < 0)
 		return r;
-	manifest_bind_row(a->stmt[PUT_ROW], 3, &item->row);
-	return run_keyed(a, PUT_ROW, item);
+	if (a->run.count == 0)
+		a->run.first = item;
+	a->run.count++;
+	return 0;
 }
 
 /* There is one writer, and it holds the task's lock: whatever still says
@@ -337,7 +355,7 @@ static int apply_one(struct manifest_apply *a, const struct manifest_item *item)
 {
 	switch (item->kind) {
 	case ITEM_ROW:
-		return put_row(a, item);
+		return add_row(a, item);
 	case ITEM_PARTIAL:
 		return put_partial(a, item);
 	case ITEM_DIRECTORY:
@@ -366,12 +384,15 @@ static int apply_all(struct manifest_apply *a,
 	const struct manifest_item *item;
 	int r;
 
+	a->run.count = 0;
 	STAILQ_FOREACH(item, items, link) {
-		r = apply_one(a, item);
+		r = item->kind == ITEM_ROW ? 0 : put_run(a);
+		if (r == 0)
+			r = apply_one(a, item);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return put_run(a);
 }
 
 int manifest_apply(struct manifest_apply *a, const struct manifest_items *items,

@@ -6,7 +6,8 @@
  *   manifest_db.c      one connection to SQLite: opening, errors, words
  *   manifest_schema.c  tables, migrations, whose database it is
  *   manifest_row.c     rows to and from statements; checks; names of codes
- *   manifest_apply.c   one queued item carried out on the database
+ *   manifest_run.c     a run of queued rows as a table that SQLite reads
+ *   manifest_apply.c   queued items carried out on the database
  *   manifest_writer.c  the queue, the writer thread, new directory ids
  *   manifest_reader.c  the public functions that read
  *   manifest_history.c likewise, executions
@@ -24,6 +25,7 @@
 #include "sync/manifest.h"
 
 struct sqlite3;
+struct sqlite3_context;
 struct sqlite3_stmt;
 
 /* The longest name of an entry, in bytes. */
@@ -120,8 +122,6 @@ void manifest_bind_key(struct sqlite3_stmt *stmt, uint64_t directory,
 		       const char *name);
 
 /* Binds to ?first and what follows, in the order of the columns above. */
-void manifest_bind_row(struct sqlite3_stmt *stmt, int first,
-		       const struct manifest_row *row);
 void manifest_bind_partial(struct sqlite3_stmt *stmt, int first,
 			   const struct manifest_partial *p);
 
@@ -181,6 +181,29 @@ struct manifest_item {
 };
 
 STAILQ_HEAD(manifest_items, manifest_item);
+
+/* Answers with one column of an ITEM_ROW: 0 and 1 are the key, what follows is
+ * in the order of MANIFEST_ROW_COLUMNS. Its strings are borrowed. */
+void manifest_tell_column(struct sqlite3_context *ret,
+			  const struct manifest_item *item, int column);
+
+/* --- manifest_run.c --- */
+
+/* How many rows one statement stores: it keeps a copy of each page that it
+ * changes, so this bounds its memory, to 1 MiB. */
+#define MANIFEST_RUN_MAX 256
+
+#define MANIFEST_RUN_TABLE "queued"
+
+/* Rows that follow one another in a batch. */
+struct manifest_run {
+	const struct manifest_item *first; /* all of them ITEM_ROW */
+	unsigned count;
+};
+
+/* Declares the table on `db`: it holds what is in `run`, which is borrowed
+ * until the connection is closed, when a statement begins. */
+int manifest_run_declare(struct sqlite3 *db, const struct manifest_run *run);
 
 /* --- manifest_apply.c --- */
 

@@ -123,7 +123,8 @@ void manifest_bind_key(struct sqlite3_stmt *stmt, uint64_t directory,
 	bind_bytes(stmt, 2, name);
 }
 
-/* In the order of MANIFEST_ATTR_COLUMNS; next_attr() reads the same. */
+/* In the order of MANIFEST_ATTR_COLUMNS; tell_attr() and next_attr() follow the
+ * same. */
 static void bind_attr(struct sqlite3_stmt *stmt, int at, enum entry_type type,
 		      const struct attr *a)
 {
@@ -140,25 +141,6 @@ static void bind_attr(struct sqlite3_stmt *stmt, int at, enum entry_type type,
 	bind_bits(stmt, at++, a->change);
 }
 
-void manifest_bind_row(struct sqlite3_stmt *stmt, int first,
-		       const struct manifest_row *row)
-{
-	int at = first;
-
-	sqlite3_bind_int(stmt, at++, (int)row->state);
-	sqlite3_bind_int(stmt, at++, (int)row->flags);
-	bind_bits(stmt, at++, row->destination_fileid);
-	if (row->has_digest)
-		sqlite3_bind_blob(stmt, at++, row->digest.bytes, DIGEST_SIZE,
-				  SQLITE_STATIC);
-	else
-		sqlite3_bind_null(stmt, at++);
-	sqlite3_bind_int(stmt, at++, -row->error);
-	sqlite3_bind_int(stmt, at++, (int)row->phase);
-	bind_bits(stmt, at++, row->execution);
-	bind_attr(stmt, at, row->type, &row->source);
-}
-
 void manifest_bind_partial(struct sqlite3_stmt *stmt, int first,
 			   const struct manifest_partial *p)
 {
@@ -169,6 +151,87 @@ void manifest_bind_partial(struct sqlite3_stmt *stmt, int first,
 	sqlite3_bind_blob(stmt, at++, p->digest.bytes, DIGEST_SIZE,
 			  SQLITE_STATIC);
 	bind_attr(stmt, at, p->source.type, &p->source);
+}
+
+/* --- To a statement that asks ---------------------------------------------
+ *
+ * The other way: a statement that stores a run of rows asks for each column.
+ */
+
+static void tell_bytes(struct sqlite3_context *ret, const void *bytes,
+		       size_t size)
+{
+	sqlite3_result_blob(ret, bytes, (int)size, SQLITE_STATIC);
+}
+
+static int64_t attr_column(const struct manifest_row *row, int column)
+{
+	const struct attr *a = &row->source;
+
+	switch (column) {
+	case 0:
+		return row->type;
+	case 1:
+		return a->mode;
+	case 2:
+		return a->uid;
+	case 3:
+		return a->gid;
+	case 4:
+		return (int64_t)a->size;
+	case 5:
+		return (int64_t)a->nlink;
+	case 6:
+		return (int64_t)a->fileid;
+	case 7:
+		return a->atime_ns;
+	case 8:
+		return a->mtime_ns;
+	case 9:
+		return a->ctime_ns;
+	default:
+		return (int64_t)a->change;
+	}
+}
+
+void manifest_tell_column(struct sqlite3_context *ret,
+			  const struct manifest_item *item, int column)
+{
+	const struct manifest_row *row = &item->row;
+
+	switch (column) {
+	case 0:
+		sqlite3_result_int64(ret, (sqlite3_int64)item->directory);
+		break;
+	case 1:
+		tell_bytes(ret, item->name, strlen(item->name));
+		break;
+	case 2:
+		sqlite3_result_int64(ret, row->state);
+		break;
+	case 3:
+		sqlite3_result_int64(ret, row->flags);
+		break;
+	case 4:
+		sqlite3_result_int64(ret,
+				     (sqlite3_int64)row->destination_fileid);
+		break;
+	case 5:
+		if (row->has_digest)
+			tell_bytes(ret, row->digest.bytes, DIGEST_SIZE);
+		break;
+	case 6:
+		sqlite3_result_int64(ret, -(sqlite3_int64)row->error);
+		break;
+	case 7:
+		sqlite3_result_int64(ret, row->phase);
+		break;
+	case 8:
+		sqlite3_result_int64(ret, (sqlite3_int64)row->execution);
+		break;
+	default:
+		sqlite3_result_int64(ret, attr_column(row, column - 9));
+	}
 }
 
 /* --- From a statement -----------------------------------------------------

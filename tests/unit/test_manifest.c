@@ -585,6 +585,51 @@ static void test_copied_over_directory(void **state)
 	assert_query(f, "SELECT count(*) FROM directory", "1");
 }
 
+/*
+ * Rows of one batch that are stored together: in their order, also around what
+ * comes between them and takes some of them away, and more than one statement
+ * stores at once.
+ */
+static void test_runs_of_rows(void **state)
+{
+	struct fixture *f = *state;
+	struct manifest_row row;
+	uint64_t a;
+	char name[16];
+
+	open_both(f);
+	a = directory(f, MANIFEST_ROOT, "a", "a");
+	for (unsigned i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "f%u", i % 1000);
+		row = sample(i % 2 ? a : MANIFEST_ROOT, name);
+		row.source.size = i;
+		assert_int_equal(manifest_put(f->m, &row), 0);
+		if (i == 1500)
+			assert_int_equal(manifest_drop(f->m, a, "f499"), 0);
+	}
+	assert_int_equal(manifest_flush(f->m), 0);
+	assert_query(f, "SELECT count(*), min(size), max(size) FROM entry",
+		     "1000|2000|2999");
+	assert_query(f,
+		     "SELECT count(*), group_concat(DISTINCT directory)"
+		     " FROM entry WHERE size % 2 = 1",
+		     "500|2");
+
+	/* What is below goes with the directory, what follows stays. */
+	row = sample(a, "late");
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	row = sample(MANIFEST_ROOT, "a");
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	row = sample(MANIFEST_ROOT, "z");
+	assert_int_equal(manifest_put(f->m, &row), 0);
+	close_both(f);
+	assert_query(f, "SELECT count(*), max(directory) FROM entry", "502|1");
+	assert_query(f,
+		     "SELECT group_concat(path) FROM entries"
+		     " WHERE path IN ('a', 'z', 'a/late')",
+		     "a,z");
+}
+
 /* --- Executions and failures ---------------------------------------------- */
 
 static void test_executions(void **state)
@@ -1295,6 +1340,7 @@ int main(void)
 	    T(test_directory_memory),
 	    T(test_drop_tree),
 	    T(test_copied_over_directory),
+	    T(test_runs_of_rows),
 	    T(test_executions),
 	    T(test_failed),
 	    T(test_view),
