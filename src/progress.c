@@ -48,6 +48,8 @@ static const char *phase_text(const struct snapshot *s)
 {
 	if (s->state == SNAPSHOT_PAUSED)
 		return "paused";
+	if (s->silent_ns[SOURCE] || s->silent_ns[DESTINATION])
+		return "waiting";
 	switch (s->phase) {
 	case ENGINE_STARTING:
 		return "starting";

@@ -136,6 +136,8 @@ static void get_snapshot(const json_t *o, struct snapshot *s)
 	s->ended_ns = get_time(o, "EndTime");
 	s->requested = get_count(o, "RequestedExecution");
 	s->next_ns = get_time(o, "NextTime");
+	s->silent_ns[SOURCE] = get_time(o, "SourceSilentSince");
+	s->silent_ns[DESTINATION] = get_time(o, "DestinationSilentSince");
 }
 
 static void get_standing(const json_t *o, struct standing *ret)

@@ -167,6 +167,18 @@ static void print_state(const struct standing *s)
 		     local_time(n->started_ns, since));
 }
 
+static void print_waiting(const struct snapshot *n)
+{
+	char since[40];
+
+	for (int side = 0; side < SIDES; side++)
+		if (n->silent_ns[side])
+			line("waiting",
+			     "for the %s: not answering since %s, still trying",
+			     side_name((enum side)side),
+			     local_time(n->silent_ns[side], since));
+}
+
 /* Known of a mount only, and left out where there is none. */
 static void print_limits(const struct snapshot *n)
 {
@@ -212,6 +224,7 @@ void standing_print(const struct standing *s)
 	name_line("destination", s->destination);
 	name_line("mounted on", s->mountpoint ?: "(not mounted)");
 	print_state(s);
+	print_waiting(n);
 	if (running && s->mountpoint)
 		print_bar(s);
 	if (n->execution)

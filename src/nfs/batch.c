@@ -39,6 +39,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "nfs/backoff.h"
+#include "nfs/client.h"
 #include "nfs/proto.h"
 #include "nfs/status.h"
 
@@ -60,10 +62,6 @@
 /* How often an item may be refused for its compound's size: enough to get
  * from the largest to the smallest compound by halves. */
 #define REFUSALS_MAX 16
-
-#define BACKOFF_FIRST_NS (10 * NS_PER_MS)
-#define BACKOFF_MAX_NS   (5 * NS_PER_S)
-#define DEADLINE_S       180
 
 struct batch_memory {
 	struct client *client;
@@ -126,7 +124,8 @@ struct batch_memory *batch_memory_new(struct client *client,
 	if (!m)
 		return NULL;
 	m->client = client;
-	m->deadline_ns = (deadline_s ? deadline_s : DEADLINE_S) * NS_PER_S;
+	m->deadline_ns =
+	    (deadline_s ? deadline_s : DEADLINE_DEFAULT_S) * NS_PER_S;
 	atomic_init(&m->ops, OPS_START);
 	atomic_init(&m->request_bytes, SIZE_MAX);
 	atomic_init(&m->response_bytes, SIZE_MAX);
@@ -495,11 +494,21 @@ static void settle_refused(struct carrier *r, struct outcome *o)
 static int64_t back_off(struct patience *p, int64_t now_ns)
 {
 	unsigned shift = p->count < 9 ? p->count : 9;
-	int64_t delay_ns = BACKOFF_FIRST_NS << shift;
+	int64_t delay_ns = BACKOFF_MIN_NS << shift;
 
 	if (p->count++ == 0)
 		p->since_ns = now_ns;
 	return delay_ns < BACKOFF_MAX_NS ? delay_ns : BACKOFF_MAX_NS;
+}
+
+/* The server has said "later" for as long as is waited for it. */
+static bool is_too_late(const struct carrier *r, int64_t now_ns)
+{
+	const struct batch_memory *m = r->batch->memory;
+	int64_t waited_ns = now_ns - r->patience.since_ns;
+
+	return waited_ns >= m->deadline_ns ||
+	       waited_ns >= client_get_patience_ns(m->client);
 }
 
 static void call_done(struct call *call)
@@ -522,7 +531,7 @@ static void call_done(struct call *call)
 	if (o.wait)
 		delay_ns = back_off(&r->patience, now_ns);
 	if (o.has_later) {
-		if (now_ns - r->patience.since_ns >= b->memory->deadline_ns)
+		if (is_too_late(r, now_ns))
 			finish(b, o.later, -ETIMEDOUT);
 		else
 			r->index[o.rest++] = o.later;

@@ -70,7 +70,8 @@ bool batch_is_passing(const struct reply *r);
 
 struct batch_memory; /* what was learned of a server; one per client */
 
-/* `deadline_s` bounds how long DELAY is put up with; 0: 180 s. */
+/* `deadline_s` bounds how long DELAY is put up with, 0: the default; so does
+ * the client's patience. */
 struct batch_memory *batch_memory_new(struct client *client,
 				      unsigned deadline_s);
 struct batch_memory *batch_memory_free(struct batch_memory *m);

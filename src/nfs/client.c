@@ -24,12 +24,12 @@
 
 #include "base/clock.h"
 #include "base/waiter.h"
+#include "nfs/backoff.h"
 #include "nfs/conn.h"
 #include "nfs/outbox.h"
 #include "nfs/tls.h"
 #include "nfs/widen.h"
 
-#define DEADLINE_S       180
 #define FIRST_CONNECT_NS (20 * NS_PER_S)
 #define SETTLE_NS        (5 * NS_PER_S)
 #define FAREWELL_NS      (NS_PER_S)
@@ -128,16 +128,24 @@ static void explain(char *error, size_t size, const struct address *address,
 
 /* --- Opening -------------------------------------------------------------- */
 
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 static int init_shared(struct conn_shared *s, const struct client_options *o,
 		       char *error, size_t error_size)
 {
-	unsigned deadline_s = o->deadline_s ? o->deadline_s : DEADLINE_S;
+	unsigned deadline_s =
+	    o->deadline_s ? o->deadline_s : DEADLINE_DEFAULT_S;
 	char machine[ONCRPC_MACHINE_MAX + 1] = "";
 	int r;
 
 	gethostname(machine, sizeof(machine) - 1);
 	s->slots = o->slots;
 	s->deadline_ns = deadline_s * NS_PER_S;
+	atomic_init(&s->patience_ns,
+		    least(s->deadline_ns, DEADLINE_OPENING_NS));
 	atomic_init(&s->rtt_ns, INT64_MAX);
 	oncrpc_auth_init(&s->auth, machine, o->uid, o->gid, o->gids,
 			 o->gid_count);
@@ -171,7 +179,7 @@ static int open_first(struct client *c, char *error, size_t error_size)
 {
 	struct conn *conn = conn_new(&c->shared, 0);
 	struct address address;
-	int64_t limit = FIRST_CONNECT_NS;
+	int64_t limit = least(FIRST_CONNECT_NS, c->shared.deadline_ns);
 	char why[160];
 	int r;
 
@@ -180,8 +188,6 @@ static int open_first(struct client *c, char *error, size_t error_size)
 		return -ENOMEM;
 	}
 	publish(c, conn);
-	if (limit > c->shared.deadline_ns)
-		limit = c->shared.deadline_ns;
 	limit += clock_now_ns();
 	for (int i = 0; i < OPEN_TRIES; i++) {
 		r = conn_open(conn, limit, &address, why, sizeof(why));
@@ -461,6 +467,41 @@ int client_run(struct client *c, struct call *call)
 static uint32_t least_of(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
+}
+
+void client_set_patience(struct client *c, int64_t ns)
+{
+	int64_t deadline_ns = c->shared.deadline_ns;
+	int64_t now_ns = ns > 0 ? least(ns, deadline_ns) : deadline_ns;
+
+	int64_t before_ns = atomic_exchange(&c->shared.patience_ns, now_ns);
+
+	/* Who waits for longer than that shall see it at once; and who gave the
+	 * server up when there was less of it, waits again. */
+	for (unsigned i = 0; i < c->count && before_ns != now_ns; i++)
+		if (before_ns > now_ns)
+			conn_wake(c->conns[i]);
+		else
+			conn_forgive(c->conns[i]);
+}
+
+int64_t client_get_patience_ns(const struct client *c)
+{
+	return atomic_load(&c->shared.patience_ns);
+}
+
+/* Of connections that wait, the one that was answered last tells. */
+int64_t client_get_silent_ns(const struct client *c)
+{
+	int64_t last = 0;
+
+	for (unsigned i = 0; i < c->count; i++) {
+		int64_t since = conn_get_silent_ns(c->conns[i]);
+
+		if (since > last)
+			last = since;
+	}
+	return last;
 }
 
 struct client_limits client_get_limits(const struct client *c)

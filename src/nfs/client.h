@@ -48,7 +48,7 @@ struct client_options {
 	unsigned conns_most; /* then; 0: as many as there may be */
 	unsigned slots;      /* calls in flight on each; 0: as many as the
 				server gives */
-	unsigned deadline_s; /* 0: the default of 180 s; the first connection
+	unsigned deadline_s; /* 0: the default of an hour; the first connection
 				is waited for at most 20 s of it, and a refused
 				or unresolvable one not at all */
 	const struct tls_options *tls; /* NULL: not encrypted */
@@ -108,6 +108,19 @@ int client_run(struct client *c, struct call *call);
 
 /* All calls, waiting and to come, end with -ECANCELED within a second. */
 void client_cancel(struct client *c);
+
+/*
+ * A deadline that is shorter than the one it was opened with, from now on and
+ * for calls that wait already: they end with -ENOTCONN when the server has not
+ * answered for so long. 0: the one it was opened with; a server that was given
+ * up is waited for again then. It begins with at most DEADLINE_OPENING_NS.
+ */
+void client_set_patience(struct client *c, int64_t ns);
+int64_t client_get_patience_ns(const struct client *c);
+
+/* Since when the server has not answered, though calls wait for it, monotonic;
+ * 0: it answers, or is not asked. */
+int64_t client_get_silent_ns(const struct client *c);
 
 struct client_limits client_get_limits(const struct client *c);
 uint64_t client_get_clientid(const struct client *c); /* for OPEN's owner */

@@ -71,6 +71,8 @@ struct conn {
 	int wake_fd;
 	_Atomic unsigned load;
 	atomic_bool has_session; /* `published` is; set with the lock */
+	atomic_bool called;      /* to look at what is shared: see link.stop */
+	_Atomic int64_t silent_ns; /* see conn_get_silent_ns() */
 
 	/* The lock guards these. */
 	pthread_mutex_t lock;
@@ -152,7 +154,7 @@ struct conn *conn_new(struct conn_shared *shared, unsigned number)
 		return NULL;
 	}
 	TAILQ_INIT(&c->inbox);
-	link_init(&c->link, shared->tls, c->wake_fd, &shared->stop);
+	link_init(&c->link, shared->tls, c->wake_fd, &c->called);
 	/* Connections are spread over the hosts. */
 	c->link.address = endpoint_find_host(shared->endpoint, number);
 	flight_init(&c->flight, &c->session, &shared->auth, end_call, c);
@@ -176,12 +178,26 @@ struct conn *conn_free(struct conn *c)
 
 /* --- From other threads --------------------------------------------------- */
 
-void conn_wake(struct conn *c)
+/* To look into the inbox. */
+static void nudge(struct conn *c)
 {
 	uint64_t one = 1;
 
 	/* It fails only when it is at its top: then it is awake. */
 	(void)!write(c->wake_fd, &one, sizeof(one));
+}
+
+void conn_wake(struct conn *c)
+{
+	atomic_store(&c->called, true);
+	nudge(c);
+}
+
+void conn_forgive(struct conn *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->down = false;
+	pthread_mutex_unlock(&c->lock);
 }
 
 int conn_submit(struct conn *c, struct call *call, int64_t delay_ns)
@@ -206,13 +222,18 @@ int conn_submit(struct conn *c, struct call *call, int64_t delay_ns)
 	}
 	pthread_mutex_unlock(&c->lock);
 	if (wake)
-		conn_wake(c);
+		nudge(c);
 	return r;
 }
 
 unsigned conn_get_load(const struct conn *c)
 {
 	return atomic_load_explicit(&c->load, memory_order_relaxed);
+}
+
+int64_t conn_get_silent_ns(const struct conn *c)
+{
+	return atomic_load_explicit(&c->silent_ns, memory_order_relaxed);
 }
 
 bool conn_is_ready(const struct conn *c)
@@ -636,19 +657,27 @@ static int check_silence(struct conn *c, int64_t now)
 	return flight_is_overdue(&c->flight, now, 2 * limit) ? -ETIMEDOUT : 0;
 }
 
-/* Ends all calls when the server has not answered for the deadline. */
+static void note_silence(struct conn *c, int64_t since_ns)
+{
+	atomic_store_explicit(&c->silent_ns, since_ns, memory_order_relaxed);
+}
+
+/* Ends all calls when the server has not answered for the deadline, or for as
+ * long as whoever uses it has patience now. */
 static void check_deadline(struct conn *c)
 {
 	int64_t now = clock_now_ns(), since;
 
 	if (atomic_load(&c->load) == (c->renewing ? 1 : 0)) {
 		c->pending_ns = 0;
+		note_silence(c, 0);
 		return;
 	}
 	if (c->pending_ns == 0)
 		c->pending_ns = now;
 	since = c->pending_ns > c->answered_ns ? c->pending_ns : c->answered_ns;
-	if (now - since < c->shared->deadline_ns)
+	note_silence(c, since);
+	if (now - since < atomic_load(&c->shared->patience_ns))
 		return;
 	pthread_mutex_lock(&c->lock);
 	c->down = true;
@@ -733,7 +762,7 @@ static void pause_before_session(struct conn *c)
 		(void)link_pause(&c->link, c->retry_ns);
 }
 
-/* Each turn sleeps at most once, so a stop is seen at once; and each ends with
+/* A turn ends at once when it is called, so a stop is seen; and each ends with
  * a look at the deadline, which goes by in all states. */
 static void *run(void *user)
 {
@@ -742,7 +771,11 @@ static void *run(void *user)
 
 	snprintf(name, sizeof(name), "nfs-conn-%u", c->number);
 	pthread_setname_np(pthread_self(), name);
-	while (!atomic_load(&c->shared->stop)) {
+	for (;;) {
+		/* Before it looks: a call that comes later is seen later. */
+		atomic_store(&c->called, false);
+		if (atomic_load(&c->shared->stop))
+			break;
 		take_inbox(c);
 		if (!c->link.stream) {
 			connect_turn(c);

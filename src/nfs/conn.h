@@ -33,8 +33,9 @@ struct conn_shared {
 	struct oncrpc_auth auth;
 	struct clientid clientid;
 	unsigned slots;      /* of a session at the most; 0: all it has */
-	int64_t deadline_ns; /* how long a server may say nothing at all */
-	atomic_bool stop;    /* calls end with -ECANCELED, threads end */
+	int64_t deadline_ns; /* how long a server may say nothing at all .. */
+	_Atomic int64_t patience_ns; /* .. or less, for now; see client.h */
+	atomic_bool stop;          /* calls end with -ECANCELED, threads end */
 	_Atomic uint64_t requests; /* records sent */
 	_Atomic uint64_t bytes;    /* that came and went */
 	_Atomic int64_t rtt_ns;    /* least seen, INT64_MAX: none yet */
@@ -63,9 +64,13 @@ int conn_start(struct conn *c);
  * deadline has passed. */
 void conn_wait_settled(struct conn *c, int64_t deadline_ns);
 
-/* Makes the thread look at shared->stop; then waits for its end. */
+/* Makes the thread look at shared->stop and shared->patience_ns, even in the
+ * middle of connecting; waits for its end. */
 void conn_wake(struct conn *c);
 void conn_join(struct conn *c);
+
+/* Calls are taken, and wait, though the server was given up. */
+void conn_forgive(struct conn *c);
 
 /* After conn_join(): tells the server that the session is over, unless the
  * thread has, which does so at its end; and when all sessions are, that the
@@ -81,6 +86,10 @@ int conn_submit(struct conn *c, struct call *call, int64_t delay_ns);
 
 /* Calls taken that have not ended. */
 unsigned conn_get_load(const struct conn *c);
+
+/* Since when calls wait and the server has not answered, monotonic, as far as
+ * the thread knows; 0: it answers, or none wait. */
+int64_t conn_get_silent_ns(const struct conn *c);
 
 /* Whether it ever had a session: before that, calls would wait for it. */
 bool conn_is_ready(const struct conn *c);

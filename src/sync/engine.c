@@ -27,6 +27,7 @@
 #include "sync/prune.h"
 #include "sync/retry.h"
 #include "sync/scan.h"
+#include "sync/silence.h"
 #include "sync/state.h"
 #include "sync/summary.h"
 #include "sync/throttle.h"
@@ -322,6 +323,11 @@ bool engine_is_scanned(const struct engine *e)
 int64_t engine_get_elapsed_ns(const struct engine *e)
 {
 	return clock_now_ns() - e->started_ns;
+}
+
+int64_t engine_get_silent_ns(const struct engine *e, enum side side)
+{
+	return atomic_load(&e->silent_ns[side]);
 }
 
 uint64_t engine_get_execution(const struct engine *e)
@@ -762,12 +768,15 @@ enum engine_status engine_run(struct engine *e)
 {
 	enum engine_status status;
 	struct manifest_execution x;
+	struct silence *silence;
 	int r;
 
 	throttle_attach(e->throttle, e->volume);
+	silence = silence_start(e);
 	r = prepare(e);
 	if (r == 0)
 		r = run_threads(e);
+	silence_end(silence);
 	throttle_detach(e->volume);
 	if (r < 0)
 		engine_stop(e, r, SIDES);

@@ -231,6 +231,10 @@ bool engine_is_scanned(const struct engine *e);
 
 int64_t engine_get_elapsed_ns(const struct engine *e);
 
+/* Since when a side has not answered though the run waits for it, wall clock;
+ * 0: it does, or not for long enough that the user was told. */
+int64_t engine_get_silent_ns(const struct engine *e, enum side side);
+
 /* The digest of the whole tree of a side, and of how many entries, after a run
  * with `sum_trees`; see treesum.h. Returns `text`. */
 const char *engine_get_tree(const struct engine *e, enum side side,

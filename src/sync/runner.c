@@ -561,6 +561,8 @@ static void unpublish(struct runner *r)
 {
 	pthread_mutex_lock(&r->lock);
 	take_running(r, false, &r->last);
+	for (int side = 0; side < SIDES; side++)
+		r->last.silent_ns[side] = 0;
 	r->engine = NULL;
 	pthread_mutex_unlock(&r->lock);
 }

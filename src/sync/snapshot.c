@@ -114,6 +114,8 @@ int snapshot_take_engine(struct snapshot *s, struct engine *e, bool with_list)
 	s->limit_bytes_per_s = engine_get_bandwidth(e);
 	s->limit_iops = engine_get_iops(e);
 	s->moving_bytes = 0;
+	for (int side = 0; side < SIDES; side++)
+		s->silent_ns[side] = engine_get_silent_ns(e, (enum side)side);
 	engine_each_transfer(e, gather, &g);
 	for (int i = 0; i < COUNTERS; i++)
 		s->counter[i] = counters_get(c, (enum counter)i);

@@ -61,6 +61,8 @@ struct snapshot {
 	uint64_t moving_bytes; /* of what is on its way: done already, and not
 				  yet in COUNT_DONE_BYTES */
 	uint64_t requests[SIDES];
+	int64_t silent_ns[SIDES]; /* since when it does not answer though it is
+				     waited for, wall clock; 0: it does */
 	double bytes_per_s; /* over the last 10 s; over all of it when ended */
 	double files_per_s;
 	double entries_per_s; /* listed on the source */

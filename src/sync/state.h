@@ -87,6 +87,9 @@ struct engine {
 	struct lanes *lanes;        /* NULL: not started, or ending */
 	struct lanes *large_lanes;  /* likewise, of `large` */
 
+	/* Since when a side does not answer, wall clock; 0: it does. */
+	_Atomic int64_t silent_ns[SIDES];
+
 	/* Ending early. */
 	_Atomic bool cancelled;
 	_Atomic int stop_error; /* first fatal errno, 0 if none */

@@ -57,6 +57,8 @@ static void put_execution(struct jsonout *j, const struct picture *p)
 	put_time(j, "StartTime", s->execution ? s->started_ns : 0);
 	put_time(j, "EndTime", s->ended && !running ? s->ended_ns : 0);
 	put_time(j, "NextTime", s->next_ns);
+	put_time(j, "SourceSilentSince", s->silent_ns[SOURCE]);
+	put_time(j, "DestinationSilentSince", s->silent_ns[DESTINATION]);
 }
 
 /* null where there is none. */

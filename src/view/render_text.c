@@ -51,6 +51,20 @@ static void put_state(FILE *f, const struct picture *p)
 		put_line(f, "State", "%s", snapshot_state_name(s->state));
 }
 
+/* A side that the run waits for. */
+static void put_waiting(FILE *f, const struct snapshot *s)
+{
+	char text[HUMAN_SIZE];
+
+	for (int side = 0; side < SIDES; side++)
+		if (s->silent_ns[side])
+			put_line(f, "Waiting",
+				 "for the %s: not answering since %s, still "
+				 "trying",
+				 side_name((enum side)side),
+				 human_time(s->silent_ns[side], text));
+}
+
 static void put_bar(FILE *f, const struct snapshot *s)
 {
 	double progress = snapshot_progress(s);
@@ -140,6 +154,7 @@ void render_status(FILE *f, const struct picture *p)
 	put_name(f, "Destination", p->location[DESTINATION]);
 	put_name(f, "Mount point", p->mountpoint);
 	put_state(f, p);
+	put_waiting(f, s);
 	if (s->execution) {
 		put_bar(f, s);
 		put_amounts(f, s);

@@ -31,6 +31,10 @@ struct volume_backend {
 	void (*cancel)(struct volume *v);
 	uint64_t (*get_requests)(const struct volume *v);
 
+	/* See volume.h. Both NULL where nobody is waited for. */
+	int64_t (*get_silent_ns)(const struct volume *v);
+	void (*set_patience)(struct volume *v, int64_t ns);
+
 	/* Frees the whole object. */
 	void (*free)(struct volume *v);
 };

@@ -21,12 +21,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/waiter.h"
+#include "nfs/backoff.h"
 #include "nfs/status.h"
 #include "volume/libnfs_probe.h"
 #include "volume/libnfs_v40.h"
 #include "volume/location.h"
-
-#define DEADLINE_S 180
 
 /* Round trips from which on more connections are of use. */
 #define RTT_NEAR_NS (2 * NS_PER_MS)
@@ -290,10 +289,40 @@ static uint64_t get_requests(const struct volume *volume)
 	return atomic_load(&((const struct ln *)volume)->server.requests);
 }
 
+/* Of connections that wait, the one that was answered last tells. */
+static int64_t get_silent_ns(const struct volume *volume)
+{
+	const struct ln *v = (const struct ln *)volume;
+	int64_t last = 0;
+
+	for (unsigned i = 0; i < v->conn_count; i++) {
+		int64_t since = ln_conn_get_silent_ns(v->conns[i]);
+
+		if (since > last)
+			last = since;
+	}
+	return last;
+}
+
+/* The threads look at it once a second while anything waits. */
+static void set_patience(struct volume *volume, int64_t ns)
+{
+	struct ln *v = (struct ln *)volume;
+	int64_t deadline_ns = v->server.deadline_ns, before_ns;
+
+	if (ns <= 0 || ns > deadline_ns)
+		ns = deadline_ns;
+	before_ns = atomic_exchange(&v->server.patience_ns, ns);
+	for (unsigned i = 0; i < v->conn_count && before_ns < ns; i++)
+		ln_conn_forgive(v->conns[i]);
+}
+
 static const struct volume_backend backend = {
     .name = "libnfs",
     .start = start,
     .cancel = cancel,
+    .get_silent_ns = get_silent_ns,
+    .set_patience = set_patience,
     .get_requests = get_requests,
     .free = free_ln,
 };
@@ -312,7 +341,11 @@ static void set_server(struct ln *v, const struct location *l)
 	s->uid = l->uid >= 0 ? (uint32_t)l->uid : geteuid();
 	s->gid = l->gid >= 0 ? (uint32_t)l->gid : getegid();
 	s->deadline_ns =
-	    (l->deadline_s ? l->deadline_s : DEADLINE_S) * NS_PER_S;
+	    (l->deadline_s ? l->deadline_s : DEADLINE_DEFAULT_S) * NS_PER_S;
+	atomic_init(&s->patience_ns, s->deadline_ns < DEADLINE_OPENING_NS
+					 ? s->deadline_ns
+					 : DEADLINE_OPENING_NS);
+	s->version = l->version == LOCATION_V3 ? 3 : 4;
 	s->window = DEPTH_NEAR;
 	if (l->uid < 0) {
 		int count = getgroups(ARRAY_SIZE(groups), groups);

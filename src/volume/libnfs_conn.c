@@ -34,6 +34,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -53,7 +54,8 @@
 #define CONNECT_NS (10 * NS_PER_S)
 
 /* An answer that breaks the connection each time it comes ends its request in
- * the end; a bad network does not get this far. */
+ * the end; a bad network does not get this far. A connection over which nothing
+ * came does not count: that is an outage, which ends with the deadline. */
 #define LOSSES_MAX 64
 
 /* How often a request is sent whose answer libnfs cannot read. */
@@ -80,7 +82,8 @@ struct ln_conn {
 	pthread_t thread;
 	int wake_fd;
 	atomic_uint load;
-	atomic_bool down;
+	atomic_bool down; /* given up: nothing is taken, until it answers */
+	_Atomic int64_t silent_ns; /* see ln_conn_get_silent_ns() */
 
 	pthread_mutex_t lock; /* guards these; a leaf in the lock order */
 	struct request_list inbox;
@@ -98,6 +101,7 @@ struct ln_conn {
 	bool ending;   /* the thread is to end */
 	size_t address;
 	unsigned failures;   /* connections that came to nothing */
+	bool heard;          /* something came over this connection */
 	int64_t connect_ns;  /* when connecting began */
 	int64_t retry_ns;    /* not to connect before */
 	int64_t answered_ns; /* the last time the server made sense */
@@ -136,7 +140,7 @@ static void delay(struct ln_conn *c, struct ln_request *r)
 {
 	int64_t now = clock_now_ns();
 
-	if (now - r->begun_ns >= c->server->deadline_ns) {
+	if (now - r->begun_ns >= atomic_load(&c->server->patience_ns)) {
 		end(c, r, -ETIMEDOUT, NULL);
 		return;
 	}
@@ -196,7 +200,7 @@ static void disconnect(struct ln_conn *c)
 	c->rpc = NULL;
 	TAILQ_FOREACH(r, &c->sent, link) {
 		r->again = true;
-		r->losses++;
+		r->losses += c->heard;
 		r->status = 0;
 	}
 	TAILQ_CONCAT(&c->sent, &c->waiting, link);
@@ -229,8 +233,8 @@ static void lose(struct ln_conn *c)
 	}
 }
 
-static void connected(struct rpc_context *rpc, int status, void *data,
-		      void *user)
+/* The server that was given up is there again. */
+static void revived(struct rpc_context *rpc, int status, void *data, void *user)
 {
 	struct ln_conn *c = user;
 
@@ -238,9 +242,29 @@ static void connected(struct rpc_context *rpc, int status, void *data,
 	(void)data;
 	if (c->purging)
 		return;
-	if (status == RPC_STATUS_SUCCESS)
+	if (status != RPC_STATUS_SUCCESS) {
+		c->troubled = true;
+		return;
+	}
+	c->state = CONN_OPEN;
+	atomic_store(&c->down, false);
+}
+
+/* A server that stands still takes connections, too: one that was given up has
+ * to answer something before it is trusted. */
+static void connected(struct rpc_context *rpc, int status, void *data,
+		      void *user)
+{
+	struct ln_conn *c = user;
+
+	(void)data;
+	if (c->purging)
+		return;
+	if (status != RPC_STATUS_SUCCESS)
+		c->troubled = true;
+	else if (!atomic_load(&c->down))
 		c->state = CONN_OPEN;
-	else
+	else if (!shim_null(rpc, c->server->version, revived, c))
 		c->troubled = true;
 }
 
@@ -271,6 +295,7 @@ static void connect_now(struct ln_conn *c)
 	char host[NI_MAXHOST], service[8];
 
 	c->state = CONN_CONNECTING;
+	c->heard = false;
 	c->connect_ns = clock_now_ns();
 	c->rpc = ln_zdr_context();
 	if (!c->rpc || !set_credential(c) ||
@@ -315,10 +340,21 @@ static bool was_given_up(const struct ln_conn *c)
 	return false;
 }
 
+/* Before libnfs takes it: that does not tell. */
+static void listen_for(struct ln_conn *c, short events)
+{
+	char byte;
+
+	if (!c->heard && c->state == CONN_OPEN && (events & POLLIN))
+		c->heard = recv(rpc_get_fd(c->rpc), &byte, 1,
+				MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 static void service(struct ln_conn *c, short events)
 {
 	bool owed = c->flying > 0 || c->state == CONN_CONNECTING;
 
+	listen_for(c, events);
 	if (rpc_service(c->rpc, events) < 0) {
 		/* A server may end an idle connection as it likes. */
 		if (owed)
@@ -401,22 +437,31 @@ static void check_silence(struct ln_conn *c, int64_t now)
 		lose(c);
 }
 
-/* The server has not answered for the deadline: it is given up for good. */
+/* The server has not answered for the deadline, or for as long as whoever uses
+ * it has patience now: it is given up. */
 static void check_deadline(struct ln_conn *c, int64_t now)
 {
 	int64_t since;
 
 	if (c->flying == 0 && TAILQ_EMPTY(&c->waiting)) {
 		c->pending_ns = 0;
+		atomic_store(&c->silent_ns, 0);
 		return;
 	}
 	if (c->pending_ns == 0)
 		c->pending_ns = now;
 	since = c->pending_ns > c->answered_ns ? c->pending_ns : c->answered_ns;
-	if (now - since < c->server->deadline_ns)
+	atomic_store(&c->silent_ns, since);
+	if (now - since < atomic_load(&c->server->patience_ns))
 		return;
 	atomic_store(&c->down, true);
 	give_up(c, -ENOTCONN);
+}
+
+/* Whether there is need for a connection. */
+static bool is_wanted(const struct ln_conn *c)
+{
+	return !TAILQ_EMPTY(&c->waiting) || atomic_load(&c->down);
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -435,7 +480,7 @@ static int sleep_ms(const struct ln_conn *c, int64_t now)
 	if (c->flying > 0 || !TAILQ_EMPTY(&c->waiting) ||
 	    c->state == CONN_CONNECTING)
 		next = least(next, now + TICK_NS);
-	if (c->state == CONN_CLOSED && !TAILQ_EMPTY(&c->waiting))
+	if (c->state == CONN_CLOSED && is_wanted(c))
 		next = least(next, c->retry_ns);
 	if (next == INT64_MAX)
 		return -1;
@@ -487,10 +532,11 @@ static void *conn_main(void *arg)
 		if (c->ending)
 			break;
 		now = clock_now_ns();
+		/* What came in before it was known. */
 		if (atomic_load(&c->down))
-			give_up(c, -ENOTCONN);
+			end_list(c, &c->waiting, -ENOTCONN);
 		wake_delayed(c, now);
-		if (!TAILQ_EMPTY(&c->waiting) && c->state == CONN_CLOSED &&
+		if (is_wanted(c) && c->state == CONN_CLOSED &&
 		    now >= c->retry_ns)
 			connect_now(c);
 		send_waiting(c);
@@ -544,9 +590,19 @@ unsigned ln_conn_get_load(const struct ln_conn *c)
 	return atomic_load_explicit(&c->load, memory_order_relaxed);
 }
 
+int64_t ln_conn_get_silent_ns(const struct ln_conn *c)
+{
+	return atomic_load_explicit(&c->silent_ns, memory_order_relaxed);
+}
+
 bool ln_conn_is_down(const struct ln_conn *c)
 {
 	return atomic_load(&c->down);
+}
+
+void ln_conn_forgive(struct ln_conn *c)
+{
+	atomic_store(&c->down, false);
 }
 
 void ln_conn_stop(struct ln_conn *c)

@@ -47,8 +47,10 @@ struct ln_server {
 	uint32_t gid;
 	uint32_t gids[LN_GIDS_MAX];
 	unsigned gid_count;
-	int64_t deadline_ns;
-	unsigned window; /* requests in flight on one connection */
+	int64_t deadline_ns; /* how long it may say nothing, or "later" .. */
+	_Atomic int64_t patience_ns; /* .. or less, for now */
+	int version;                 /* of NFS: 3 or 4 */
+	unsigned window;             /* requests in flight on one connection */
 	atomic_uint_fast64_t requests; /* sent so far */
 };
 
@@ -93,8 +95,15 @@ void ln_conn_submit(struct ln_conn *c, struct ln_request *r);
 /* Requests submitted and not done. */
 unsigned ln_conn_get_load(const struct ln_conn *c);
 
-/* True when it has given the server up. */
+/* Since when requests wait and the server has not answered, monotonic; 0: it
+ * answers, or none wait. */
+int64_t ln_conn_get_silent_ns(const struct ln_conn *c);
+
+/* True when it has given the server up, until that answers again. */
 bool ln_conn_is_down(const struct ln_conn *c);
+
+/* Requests are taken, and wait, though the server was given up. */
+void ln_conn_forgive(struct ln_conn *c);
 
 /* The callback for libnfs. */
 void ln_answered(struct rpc_context *rpc, int status, void *data, void *user);

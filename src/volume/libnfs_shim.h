@@ -40,6 +40,17 @@
 		(rpc_nfs3_##name##_async(rpc, done, args, user) == 0)
 #endif
 
+/* The procedure that does nothing, of a version of NFS. */
+static inline bool shim_null(struct rpc_context *rpc, int version, rpc_cb done,
+			     void *user)
+{
+#ifdef EB_LIBNFS_TASKS
+	return rpc_null_task(rpc, NFS_PROGRAM, version, done, user) != NULL;
+#else
+	return rpc_null_async(rpc, NFS_PROGRAM, version, done, user) == 0;
+#endif
+}
+
 /* READ of args->count bytes, for which `buffer` has room. */
 static inline bool shim_read3(struct rpc_context *rpc, rpc_cb done,
 			      uint8_t *buffer, struct READ3args *args,

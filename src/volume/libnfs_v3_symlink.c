@@ -79,7 +79,7 @@ static void *link_main(void *arg)
 {
 	struct long_link *l = arg;
 	const struct ln *v = l->work->v;
-	int64_t deadline = clock_now_ns() + v->server.deadline_ns;
+	int64_t begun_ns = clock_now_ns();
 	bool again = false, sent = false;
 	unsigned times = 0;
 	int error;
@@ -88,7 +88,8 @@ static void *link_main(void *arg)
 		struct timespec pause = clock_split_ns(backoff_ns(++times));
 
 		again |= sent;
-		if (clock_now_ns() >= deadline)
+		if (clock_now_ns() - begun_ns >=
+		    atomic_load(&v->server.patience_ns))
 			break;
 		if (pause.tv_sec > 0)
 			pause = (struct timespec){.tv_sec = 1};

@@ -309,10 +309,22 @@ static uint64_t v4_get_requests(const struct volume *volume)
 	return client_get_requests(((const struct v4 *)volume)->client);
 }
 
+static int64_t v4_get_silent_ns(const struct volume *volume)
+{
+	return client_get_silent_ns(((const struct v4 *)volume)->client);
+}
+
+static void v4_set_patience(struct volume *volume, int64_t ns)
+{
+	client_set_patience(((struct v4 *)volume)->client, ns);
+}
+
 static const struct volume_backend backend = {
     .name = "nfs4",
     .start = v4_start,
     .cancel = v4_cancel,
+    .get_silent_ns = v4_get_silent_ns,
+    .set_patience = v4_set_patience,
     .get_requests = v4_get_requests,
     .free = v4_free,
 };

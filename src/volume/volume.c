@@ -499,8 +499,8 @@ void volume_cancel(struct volume *v)
 
 /* --- Life and facts ------------------------------------------------------ */
 
-int volume_open_location(const struct location *location, struct volume **ret,
-			 char *error, size_t error_size)
+static int open_kind(const struct location *location, struct volume **ret,
+		     char *error, size_t error_size)
 {
 	switch (location->kind) {
 	case LOCATION_DIRECTORY:
@@ -513,6 +513,17 @@ int volume_open_location(const struct location *location, struct volume **ret,
 	snprintf(error, error_size, "%s: a location of an unknown kind",
 		 location->text);
 	return -EINVAL;
+}
+
+int volume_open_location(const struct location *location, struct volume **ret,
+			 char *error, size_t error_size)
+{
+	int r = open_kind(location, ret, error, error_size);
+
+	/* The patience of opening is over. */
+	if (r == 0)
+		volume_set_patience(*ret, 0);
+	return r;
 }
 
 struct volume *volume_free(struct volume *v)
@@ -532,4 +543,15 @@ const struct volume_info *volume_get_info(const struct volume *v)
 uint64_t volume_get_requests(const struct volume *v)
 {
 	return v->backend->get_requests(v);
+}
+
+int64_t volume_get_silent_ns(const struct volume *v)
+{
+	return v->backend->get_silent_ns ? v->backend->get_silent_ns(v) : 0;
+}
+
+void volume_set_patience(struct volume *v, int64_t ns)
+{
+	if (v->backend->set_patience)
+		v->backend->set_patience(v, ns);
 }

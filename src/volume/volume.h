@@ -359,6 +359,18 @@ const struct volume_info *volume_get_info(const struct volume *v);
 /* Requests sent so far: RPCs, or system call groups for a directory. */
 uint64_t volume_get_requests(const struct volume *v);
 
+/* Since when the server has not answered though calls wait for it, monotonic;
+ * 0: it answers, or is not asked, or there is none. */
+int64_t volume_get_silent_ns(const struct volume *v);
+
+/*
+ * For how long a server may say nothing, or only "later", before the calls that
+ * wait for it end with -ENOTCONN or -ETIMEDOUT: less than the deadline of the
+ * location, from now on and for those that wait already. 0: that deadline; a
+ * server that was given up is waited for again then.
+ */
+void volume_set_patience(struct volume *v, int64_t ns);
+
 void volume_start(struct volume *v, struct volume_call *call);
 void volume_run(struct volume *v, enum volume_verb verb, void *items,
 		size_t count);

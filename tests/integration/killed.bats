@@ -10,9 +10,10 @@
 #	SERVER_KILLS  of servers under a run, and of servers under readers (6)
 #	CUTS          of all connections of a side (10)
 #	STALLS        of a server or the network for longer than the lease (2)
+#	OUTAGE_S      how long both sides are gone together (15)
 #	EXACT_STEP    every how many-th reply is lost in the sweeps (11)
 #
-# `make check-long` makes them 200, 200, 200, 40 and 1. kill.bats looks at the
+# `make check-long` makes them 200, 200, 200, 40, 200 and 1. kill.bats looks at the
 # manifest of copies that are killed, chaos.bats at one failure at a time,
 # faults.bats at what a run says of each.
 
@@ -25,6 +26,7 @@ KILLS=${KILLS:-10}
 SERVER_KILLS=${SERVER_KILLS:-6}
 CUTS=${CUTS:-10}
 STALLS=${STALLS:-2}
+OUTAGE_S=${OUTAGE_S:-15}
 EXACT_STEP=${EXACT_STEP:-11}
 
 # Short, so that it is over soon. What tells of it takes half as long again.
@@ -316,6 +318,111 @@ client_ids() {
 	# More than each run asks for at its start: leases were lost.
 	(($(client_ids) - before > 2 * $(counter Execution)))
 	echo "# $suffered stalls, $suffered survived" >&3
+}
+
+# --- An outage --------------------------------------------------------------
+
+# No byte passes, and whoever connects is not refused: a network that is gone.
+network_goes() {
+	server_signal far_source STOP
+	server_signal far_destination STOP
+	gone_at=$EPOCHSECONDS
+}
+
+network_is_back() {
+	server_signal far_source CONT
+	server_signal far_destination CONT
+}
+
+# outlast: until the outage has lasted.
+long_enough() { ((EPOCHSECONDS - gone_at >= OUTAGE_S)); }
+outlast() { wait_for $((OUTAGE_S + 5)) long_enough; }
+
+goes_on() { ! process_is_gone "$1"; }
+
+# says HOW-OFTEN WORDS FILE
+says() { [ "$(grep -c "$2" "$3")" = "$1" ]; }
+says_any() { grep -q "$1" "$2"; }
+
+@test "both sides gone for longer than the lease: a run waits, says so, and goes on" {
+	local waiting
+	fresh_pair far
+	first_tree 1500
+	begin_sync
+	moment 100
+	network_goes
+	during_sync 30 says_any 'still trying' "$errors_file"
+	outlast
+	goes_on "$sync_pid"
+	network_is_back
+	end_sync 0 240
+	expect FilesFailed=0 Status=SUCCESS
+	is_whole
+	# Once of each side that it waited for, and once that it is back.
+	waiting=$(grep -c 'not answering since .*, still trying' "$errors_file")
+	((waiting == 1 || waiting == 2))
+	says "$waiting" 'answers again, after' "$errors_file"
+	[ "$(sort "$errors_file" | uniq -d | wc -l)" = 0 ]
+	echo "# ${OUTAGE_S} s survived" >&3
+}
+
+@test "both sides gone: an interrupt ends a run at once, and the next one has it all" {
+	fresh_pair far
+	first_tree 1500
+	begin_sync
+	moment 100
+	network_goes
+	during_sync 30 says_any 'still trying' "$errors_file"
+	kill -INT "$sync_pid"
+	end_sync 130 10
+	no_wrong_byte
+	network_is_back
+	run_sync 0
+	is_whole
+}
+
+view_says() { grep -q "$1" "$mountpoint/.sync/status"; }
+view_state() {
+	[ "$(jq -r .State "$mountpoint/.sync/status.json")" = "$1" ]
+}
+
+@test "both sides gone: the mount waits, cancels at once, and goes on with all that waits" {
+	need_fuse
+	local reader status=0
+	fresh_pair far
+	first_tree 1500
+	head -c 3M /dev/urandom >"$source_dir/late"
+	"$VERSIONS" note "$known" "$source_dir"
+	view_start --jobs=4
+	wait_for 60 has_made $(($(calls_made) + 100))
+	network_goes
+	cat "$mountpoint/late" >"$BATS_TEST_TMPDIR/late" 3>&- 4>&- &
+	reader=$!
+	wait_for 30 view_says \
+		'^Waiting .*for the .*: not answering since .*, still trying'
+	jq -e '.SourceSilentSince // .DestinationSilentSince' \
+		"$mountpoint/.sync/status.json"
+	"$EFSBRIDGE" status --state "$state" "$source" "$destination" |
+		grep 'waiting .*still trying'
+	view_state RUNNING
+	echo cancel >"$mountpoint/.sync/control"
+	wait_for 10 view_state IDLE
+	[ "$(jq -r .Status "$mountpoint/.sync/status.json")" = CANCELLED ]
+	echo start >"$mountpoint/.sync/control"
+	wait_for 30 view_says '^Waiting '
+	outlast
+	view_state RUNNING
+	goes_on "$reader"
+	network_is_back
+	wait_for 240 ended 2
+	[ "$(jq -r .Status "$mountpoint/.sync/status.json")" = SUCCESS ]
+	wait "$reader" || status=$?
+	[ "$status" = 0 ]
+	cmp "$BATS_TEST_TMPDIR/late" "$source_dir/late"
+	grep 'answers again, after' "$view_errors"
+	view_end
+	is_whole
+	echo "# ${OUTAGE_S} s survived" >&3
 }
 
 # --- The connections --------------------------------------------------------

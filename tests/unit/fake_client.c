@@ -847,3 +847,21 @@ uint32_t client_get_generation(const struct client *c)
 	(void)c;
 	return fake.generation;
 }
+
+void client_set_patience(struct client *c, int64_t ns)
+{
+	(void)c;
+	(void)ns;
+}
+
+int64_t client_get_patience_ns(const struct client *c)
+{
+	(void)c;
+	return INT64_MAX;
+}
+
+int64_t client_get_silent_ns(const struct client *c)
+{
+	(void)c;
+	return 0;
+}

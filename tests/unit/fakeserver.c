@@ -254,6 +254,8 @@ static enum fake_action take_request(struct fake *f, unsigned i,
 	size_t skipped;
 	uint32_t op;
 
+	if (f->mute)
+		return FAKE_SILENT;
 	xdr_in_init(&in, data, len);
 	r.xid = xdr_get_u32(&in);
 	if (f->other_program) {

@@ -63,6 +63,7 @@ struct fake {
 	atomic_uint step;
 	atomic_uint flags;
 	atomic_uint stale;      /* so many CREATE_SESSIONs are STALE_CLIENTID */
+	atomic_bool mute;       /* it answers nothing at all */
 	atomic_uint setup_cuts; /* so many of the set-up's requests are cut */
 
 	pthread_t thread;

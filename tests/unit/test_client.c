@@ -744,6 +744,75 @@ static void test_server_that_is_gone(void **state)
 	close_both(c, &f);
 }
 
+static enum fake_action silent_at_first(struct fake *f,
+					const struct fake_request *r)
+{
+	return is_own(r) || f->step ? FAKE_ANSWER : FAKE_SILENT;
+}
+
+/* Who has no more patience ends what waits at once, though the deadline is an
+ * hour; and who has it again waits again. */
+static void test_patience(void **state)
+{
+	struct fake f = {.script = silent_at_first};
+	struct client *c = open_client(&f);
+	struct test_call t[20];
+	int64_t begin = clock_now_ns(), end = begin + 20 * NS_PER_S;
+
+	(void)state;
+	while (client_get_silent_ns(c) != 0 && clock_now_ns() < end)
+		usleep(1000);
+	assert_int_equal(client_get_silent_ns(c), 0);
+	client_set_patience(c, 0);
+	assert_true(client_get_patience_ns(c) == 3600 * NS_PER_S);
+	for (int i = 0; i < 20; i++)
+		start(c, &t[i], false);
+	while (client_get_silent_ns(c) == 0 && clock_now_ns() < end)
+		usleep(1000);
+	assert_in_range(client_get_silent_ns(c), begin, clock_now_ns());
+	client_set_patience(c, 2 * NS_PER_S);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(finish(&t[i]), -ENOTCONN);
+	assert_in_range(clock_now_ns() - begin, 2 * NS_PER_S, 20 * NS_PER_S);
+	assert_int_equal(run_call(c, false, NULL), -ENOTCONN);
+	client_set_patience(c, 0);
+	f.step = 1;
+	assert_int_equal(run_call(c, false, NULL), 0);
+	close_both(c, &f);
+}
+
+static enum fake_action forget_and_fall_silent(struct fake *f,
+					       const struct fake_request *r)
+{
+	if (is_own(r))
+		return FAKE_ANSWER;
+	f->mute = true;
+	fake_fail(r, NFS4ERR_BADSESSION);
+	return FAKE_SILENT;
+}
+
+/* Also while it makes a session with somebody who never says anything. */
+static void test_patience_without_session(void **state)
+{
+	struct fake f = {.script = forget_and_fall_silent};
+	struct client *c = open_client(&f);
+	struct test_call t;
+	int64_t begin = clock_now_ns();
+
+	(void)state;
+	client_set_patience(c, 0);
+	start(c, &t, false);
+	while (!f.mute)
+		usleep(1000);
+	usleep(2100000);
+	begin = clock_now_ns();
+	client_set_patience(c, 2 * NS_PER_S);
+	assert_int_equal(finish(&t), -ENOTCONN);
+	assert_true(clock_now_ns() - begin < 3 * NS_PER_S);
+	client_free(c);
+	fake_stop(&f);
+}
+
 static enum fake_action cut_five_times(struct fake *f,
 				       const struct fake_request *r)
 {
@@ -945,6 +1014,8 @@ int main(void)
 	    cmocka_unit_test(test_reply_that_never_comes),
 	    cmocka_unit_test(test_cancel),
 	    cmocka_unit_test(test_server_that_is_gone),
+	    cmocka_unit_test(test_patience),
+	    cmocka_unit_test(test_patience_without_session),
 	    cmocka_unit_test(test_endless_patience),
 	    cmocka_unit_test(test_refused_calls),
 	    cmocka_unit_test(test_revoked_state),

@@ -486,7 +486,19 @@ static void test_deadline(void **state)
 	assert_true(clock_now_ns() - begun < 10 * NS_PER_S);
 	/* And nobody waits for it a second time. */
 	volume_run(v, VOLUME_LOOKUP, items, 1);
+	begun = clock_now_ns();
+	volume_run(v, VOLUME_LOOKUP, items, 1);
 	assert_int_equal(items[0].result, -ENOTCONN);
+	assert_true(clock_now_ns() - begun < NS_PER_S / 2);
+	/* But it is not given up for ever. */
+	fake.silent = false;
+	begun = clock_now_ns();
+	do {
+		usleep(10000);
+		volume_run(v, VOLUME_LOOKUP, items, 1);
+	} while (items[0].result == -ENOTCONN &&
+		 clock_now_ns() - begun < 30 * NS_PER_S);
+	assert_int_equal(items[0].result, -ENOENT);
 	volume_free(v);
 }
 

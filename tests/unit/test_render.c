@@ -86,6 +86,7 @@ static struct picture picture_running(void)
 			 .ended_ns = MOMENT - 80 * NS_PER_S,
 			 .requested = 4,
 			 .next_ns = MOMENT + 60 * NS_PER_S,
+			 .silent_ns = {MOMENT - 3 * NS_PER_S, 0},
 			 .sample_count = ARRAY_SIZE(samples),
 			 .samples = samples,
 			 .transfer_count = ARRAY_SIZE(transfers),
@@ -204,6 +205,8 @@ static void test_status_json_running(void **state)
 	assert_string(o, "StartTime", "2026-11-23T12:03:13Z");
 	assert_null_value(o, "EndTime");
 	assert_string(o, "NextTime", "2026-11-23T12:04:17Z");
+	assert_string(o, "SourceSilentSince", "2026-11-23T12:03:14Z");
+	assert_null_value(o, "DestinationSilentSince");
 	assert_integer(o, "Elapsed", 4000);
 	assert_integer(o, "Eta", 83500);
 	assert_real(o, "Progress", 0.25);
@@ -218,7 +221,7 @@ static void test_status_json_running(void **state)
 	for (size_t i = 0; i < count; i++)
 		assert_integer(o, keys[i].key,
 			       (json_int_t)p.snapshot.counter[keys[i].counter]);
-	assert_int_equal(json_object_size(o), 26 + count);
+	assert_int_equal(json_object_size(o), 28 + count);
 	json_decref(o);
 }
 
@@ -337,6 +340,8 @@ static void test_status(void **state)
 	assert_line(text, "Source       /source/</script><b>\"x'&\\n\\t\\\\"
 			  "\\033[2J\\377");
 	assert_line(text, "State        RUNNING, execution 3, COPYING");
+	assert_line(text, "Waiting      for the source: not answering since "
+			  "2026-11-23 12:03:14 UTC, still trying");
 	assert_line(text, "Progress     "
 			  "[##########..............................] 25.0 %");
 	assert_line(text, "Files        150 of 600");
