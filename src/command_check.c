@@ -25,6 +25,7 @@
 #include "options.h"
 #include "options_conf.h"
 #include "pair.h"
+#include "sync/task.h"
 #include "volume/location.h"
 
 /* How long the worker may take to remove what it has made. */
@@ -158,12 +159,33 @@ static enum exit_status status_of(int r, enum doctor_level worst)
 	return worst == DOCTOR_FAIL ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* Where the state of the task lies, heap; NULL when that cannot be told, which
+ * whoever runs it is told. */
+static char *find_state(struct checking *c)
+{
+	const struct task_options t = {
+	    .state = c->options->state,
+	    .name = c->options->task,
+	    .source_text = c->location[SOURCE]->text,
+	    .destination_text = c->location[DESTINATION]->text,
+	    .source_dir = pair_local(c->location, SOURCE),
+	    .destination_dir = pair_local(c->location, DESTINATION),
+	};
+	char name[TASK_NAME_MAX + 1], error[512];
+	char *directory;
+	int r = task_locate(&t, name, &directory, error, sizeof(error));
+
+	return r < 0 ? NULL : directory;
+}
+
 static void *worker_main(void *arg)
 {
 	struct checking *c = arg;
+	CLEANUP_FREE char *directory = find_state(c);
 	struct doctor_setup setup = {
 	    .location = {c->location[SOURCE], c->location[DESTINATION]},
 	    .options = &c->options->sync,
+	    .state_directory = directory,
 	    .cancelled = is_cancelled,
 	    .found = take_finding,
 	    .user = c,

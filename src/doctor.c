@@ -205,18 +205,24 @@ static bool reach(struct doctor *d)
 
 /* --- The whole ------------------------------------------------------------ */
 
+static void examine(struct doctor *d)
+{
+	doctor_read(d, SOURCE);
+	if (!doctor_is_cancelled(d))
+		doctor_write(d);
+	if (!doctor_is_cancelled(d))
+		doctor_room(d);
+}
+
 int doctor_run(const struct doctor_setup *setup, enum doctor_level *ret_worst)
 {
 	struct doctor d = {.setup = setup};
 	int r = -ENOTCONN;
 
 	if (reach(&d)) {
-		doctor_read(&d, SOURCE);
-		if (!doctor_is_cancelled(&d))
-			doctor_write(&d);
-		if (!doctor_is_cancelled(&d))
-			doctor_room(&d);
 		r = 0;
+		if (doctor_root(&d))
+			examine(&d);
 	}
 	for (enum side side = 0; side < SIDES; side++)
 		volume_free(d.volume[side]);

@@ -40,6 +40,8 @@ struct doctor_finding {
 struct doctor_setup {
 	struct location *location[SIDES];
 	const struct sync_options *options;
+	const char *state_directory; /* of the task, if it has one yet; NULL:
+					not known */
 	bool (*cancelled)(void *user);
 	/* Strings live during the call. */
 	void (*found)(void *user, const struct doctor_finding *finding);

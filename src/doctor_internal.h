@@ -3,6 +3,7 @@
  * doctor_internal - what the parts of the doctor share. Only they include it.
  *
  *   doctor.c        reaches both sides, and calls the others
+ *   doctor_root.c   whether they are the sides of the last run
  *   doctor_read.c   what can be read of a side, and how fast
  *   doctor_write.c  what can be made on the destination, and how fast
  *   doctor_room.c   space and limits
@@ -54,6 +55,9 @@ bool doctor_is_cancelled(const struct doctor *d);
 /* As whom the side is asked: what the server does with it is another thing. */
 uint32_t doctor_uid(const struct doctor *d, enum side side);
 
+/* False: a side is another than in the last run; what it is like is of no use
+ * then, and nothing is to be made there. */
+bool doctor_root(struct doctor *d);
 void doctor_read(struct doctor *d, enum side side);
 void doctor_write(struct doctor *d);
 void doctor_room(struct doctor *d);

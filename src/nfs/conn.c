@@ -72,7 +72,8 @@ struct conn {
 	_Atomic unsigned load;
 	atomic_bool has_session; /* `published` is; set with the lock */
 	atomic_bool called;      /* to look at what is shared: see link.stop */
-	_Atomic int64_t silent_ns; /* see conn_get_silent_ns() */
+	_Atomic int64_t answered_ns; /* when the server made sense last */
+	_Atomic int64_t pending_ns;  /* since when calls wait; 0: none do */
 
 	/* The lock guards these. */
 	pthread_mutex_t lock;
@@ -93,12 +94,10 @@ struct conn {
 	int64_t draining_ns; /* draining until then; 0: not draining */
 	struct flight flight;
 
-	unsigned failures;   /* since the last answer */
-	int64_t retry_ns;    /* not connected: try again then */
-	int64_t answered_ns; /* when the server made sense the last time */
-	int64_t pending_ns;  /* since when calls wait; 0: none do */
-	int64_t sent_ns;     /* when a call was sent the last time */
-	int64_t checked_ns;  /* when missing replies were looked for */
+	unsigned failures;  /* since the last answer */
+	int64_t retry_ns;   /* not connected: try again then */
+	int64_t sent_ns;    /* when a call was sent the last time */
+	int64_t checked_ns; /* when missing replies were looked for */
 
 	struct call renewal; /* SEQUENCE alone */
 	bool renewing;
@@ -200,6 +199,16 @@ void conn_forgive(struct conn *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* Also by who submits, for the thread may be busy with a new session. */
+static void note_pending(struct conn *c)
+{
+	int64_t none = 0;
+
+	if (atomic_load_explicit(&c->pending_ns, memory_order_relaxed) == 0)
+		atomic_compare_exchange_strong(&c->pending_ns, &none,
+					       clock_now_ns());
+}
+
 int conn_submit(struct conn *c, struct call *call, int64_t delay_ns)
 {
 	bool wake = false;
@@ -217,6 +226,7 @@ int conn_submit(struct conn *c, struct call *call, int64_t delay_ns)
 		    delay_ns > 0 ? clock_now_ns() + delay_ns : 0;
 		TAILQ_INSERT_TAIL(&c->inbox, call, link);
 		atomic_fetch_add(&c->load, 1);
+		note_pending(c);
 		wake = !c->awake;
 		c->awake = true;
 	}
@@ -233,7 +243,12 @@ unsigned conn_get_load(const struct conn *c)
 
 int64_t conn_get_silent_ns(const struct conn *c)
 {
-	return atomic_load_explicit(&c->silent_ns, memory_order_relaxed);
+	int64_t pending_ns = atomic_load(&c->pending_ns);
+	int64_t answered_ns = atomic_load(&c->answered_ns);
+
+	if (pending_ns == 0)
+		return 0;
+	return pending_ns > answered_ns ? pending_ns : answered_ns;
 }
 
 bool conn_is_ready(const struct conn *c)
@@ -657,33 +672,24 @@ static int check_silence(struct conn *c, int64_t now)
 	return flight_is_overdue(&c->flight, now, 2 * limit) ? -ETIMEDOUT : 0;
 }
 
-static void note_silence(struct conn *c, int64_t since_ns)
-{
-	atomic_store_explicit(&c->silent_ns, since_ns, memory_order_relaxed);
-}
-
 /* Ends all calls when the server has not answered for the deadline, or for as
  * long as whoever uses it has patience now. */
 static void check_deadline(struct conn *c)
 {
-	int64_t now = clock_now_ns(), since;
-
 	if (atomic_load(&c->load) == (c->renewing ? 1 : 0)) {
 		c->pending_ns = 0;
-		note_silence(c, 0);
 		return;
 	}
-	if (c->pending_ns == 0)
-		c->pending_ns = now;
-	since = c->pending_ns > c->answered_ns ? c->pending_ns : c->answered_ns;
-	note_silence(c, since);
-	if (now - since < atomic_load(&c->shared->patience_ns))
+	note_pending(c);
+	if (clock_now_ns() - conn_get_silent_ns(c) <
+	    atomic_load(&c->shared->patience_ns))
 		return;
 	pthread_mutex_lock(&c->lock);
 	c->down = true;
 	pthread_mutex_unlock(&c->lock);
 	c->session_ok = false;
 	drop_link(c);
+	c->pending_ns = 0;
 	end_all(c, -ENOTCONN);
 }
 

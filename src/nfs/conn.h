@@ -87,8 +87,8 @@ int conn_submit(struct conn *c, struct call *call, int64_t delay_ns);
 /* Calls taken that have not ended. */
 unsigned conn_get_load(const struct conn *c);
 
-/* Since when calls wait and the server has not answered, monotonic, as far as
- * the thread knows; 0: it answers, or none wait. */
+/* Since when calls wait and the server has not answered, monotonic; 0: none
+ * wait. */
 int64_t conn_get_silent_ns(const struct conn *c);
 
 /* Whether it ever had a session: before that, calls would wait for it. */

@@ -324,6 +324,23 @@ meant to be another, say so with --new-root. Nothing was changed"
 	done
 }
 
+# found_by_check SIDE: `check` says the same, and makes nothing there.
+found_by_check() {
+	run -1 --separate-stderr "$EFSBRIDGE" check --json --state "$state" \
+		"$source" "$destination"
+	jq -e --arg side "$1" '[.Checks[] | select(.Check == "root") |
+		{(.Side): .Result}] | add ==
+		({"source": "OK", "destination": "OK"} + {($side): "FAIL"})' \
+		<<<"$output"
+	jq -e '[.Checks[].Check] | index("write") == null' <<<"$output"
+	jq -e --arg text "${!1}: its root is not the directory that it was in the \
+last run" 'any(.Checks[]; .Text == $text and (.Remedy | contains("--new-root")))' \
+		<<<"$output"
+	"$EFSBRIDGE" check --new-root --state "$state" "$source" "$destination" \
+		>"$output_file"
+	run -1 grep 'root is' "$output_file"
+}
+
 @test "a source that is not mounted is not one from which all was deleted" {
 	need_root 'a mount'
 	fresh_pair dir
@@ -331,8 +348,12 @@ meant to be another, say so with --new-root. Nothing was changed"
 	"$MKTREE" --seed 21 --entries 60 "$source_dir"
 	run_sync 0
 	keep_destination
+	run -0 "$EFSBRIDGE" check --state "$state" "$source" "$destination"
+	[ "$(grep -c '^OK .*its root is the directory that it was' \
+		<<<"$output")" = 2 ]
 	umount "$source_dir"
 	refused source
+	found_by_check source
 	as_it_was
 	# Nor when somebody has left a file there.
 	echo stray >"$source_dir/stray"
@@ -361,14 +382,20 @@ meant to be another, say so with --new-root. Nothing was changed"
 	run_sync 0
 	umount "$destination_dir"
 	refused destination
+	found_by_check destination
 	[ -z "$(ls -A "$destination_dir")" ]
 	run_sync 0 --new-root
 	same_tree "$source_dir" "$destination_dir"
 }
 
+view_has_ended() {
+	[ "$(jq -r .EndedExecution "$mountpoint/.sync/status.json")" != 0 ]
+}
+
 @test "a mount, too, copies nothing to or from what is not mounted" {
 	need_root 'a mount'
 	need_fuse
+	local meant
 	fresh_pair dir
 	small "$source_dir"
 	"$MKTREE" --seed 23 --entries 60 "$source_dir"
@@ -380,6 +407,15 @@ meant to be another, say so with --new-root. Nothing was changed"
 		"$mountpoint/.sync/log"
 	view_end 5
 	as_it_was
+	# Somebody who means it, and then need not say so again.
+	echo new >"$source_dir/new"
+	for meant in --new-root --deleted=keep; do
+		view_start "$meant"
+		wait_for 20 view_has_ended
+		[ "$(jq -r .Status "$mountpoint/.sync/status.json")" = SUCCESS ]
+		view_end 5
+	done
+	[ "$(<"$destination_dir/new")" = new ]
 }
 
 @test "a source that is unmounted during a run is copied to its end" {

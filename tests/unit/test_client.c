@@ -776,6 +776,15 @@ static void test_patience(void **state)
 	assert_in_range(clock_now_ns() - begin, 2 * NS_PER_S, 20 * NS_PER_S);
 	assert_int_equal(run_call(c, false, NULL), -ENOTCONN);
 	client_set_patience(c, 0);
+	/* While it may be making a session, who waits is known, too. */
+	begin = clock_now_ns();
+	f.mute = true;
+	start(c, &t[0], false);
+	assert_true(client_get_silent_ns(c) >= begin);
+	client_set_patience(c, 1);
+	assert_int_equal(finish(&t[0]), -ENOTCONN);
+	client_set_patience(c, 0);
+	f.mute = false;
 	f.step = 1;
 	assert_int_equal(run_call(c, false, NULL), 0);
 	close_both(c, &f);
