@@ -65,6 +65,8 @@ void adopt_link(struct scanner *s, struct item *i)
 				   .name = i->name};
 	int r;
 
+	/* What is known now, and not for as long as the servers take. */
+	manifest_reader_end(s->reader);
 	r = manifest_each_link(s->reader, i->attr[SOURCE].fileid, NAMES_MAX,
 			       try_name, &search);
 	if (r <= 0)

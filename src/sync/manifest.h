@@ -186,8 +186,10 @@ struct manifest_reader *manifest_reader_free(struct manifest_reader *r);
 
 /*
  * Between the two all answers are of one moment, and each costs half: for many
- * questions in a row. It must not last, since it holds checkpoints back.
- * Without success nothing is different.
+ * questions in a row. It must not last, since it holds checkpoints back, and
+ * new directories are not to be asked for: manifest_directory() would give one
+ * that was committed since a second id. To begin again changes nothing, nor
+ * does a begin without success, nor an end without a begin.
  */
 int manifest_reader_begin(struct manifest_reader *r);
 void manifest_reader_end(struct manifest_reader *r);

@@ -42,7 +42,7 @@ struct sqlite3_stmt;
 #define MANIFEST_READABLE 1
 
 /* Prepared statements that a reader keeps. */
-#define MANIFEST_QUESTIONS 3
+#define MANIFEST_QUESTIONS 5
 
 /* All flags of struct manifest_row.flags. */
 #define ROW_FLAGS (ROW_UNLINKED | ROW_NO_OWNER | ROW_NO_MODE | ROW_NO_TIMES)

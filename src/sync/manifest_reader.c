@@ -22,12 +22,15 @@ enum question {
 	GET_DIRECTORY,
 	GET_ROW,
 	GET_PARTIAL,
+	BEGIN,
+	END,
 	QUESTIONS,
 };
 
 _Static_assert(QUESTIONS == MANIFEST_QUESTIONS, "a statement each");
 
-/* Each finds at most one row, by a whole key: one walk down one B-tree. */
+/* Each question finds at most one row, by a whole key: one walk down one
+ * B-tree. */
 static const char *const questions[QUESTIONS] = {
     [GET_DIRECTORY] = "SELECT id FROM directory"
 		      " WHERE parent = ?1 AND name = ?2",
@@ -35,6 +38,8 @@ static const char *const questions[QUESTIONS] = {
 		" WHERE directory = ?1 AND name = ?2",
     [GET_PARTIAL] = "SELECT " MANIFEST_PARTIAL_COLUMNS " FROM partial"
 		    " WHERE directory = ?1 AND name = ?2",
+    [BEGIN] = "BEGIN",
+    [END] = "COMMIT",
 };
 
 /* Asked rarely, so prepared each time. */
@@ -89,14 +94,16 @@ struct manifest_reader *manifest_reader_new(struct manifest *m)
 
 int manifest_reader_begin(struct manifest_reader *r)
 {
-	return manifest_db_exec(r->db, "BEGIN");
+	return sqlite3_get_autocommit(r->db)
+		   ? manifest_db_run(r->db, r->stmt[BEGIN])
+		   : 0;
 }
 
 void manifest_reader_end(struct manifest_reader *r)
 {
 	/* Nothing was written: there is nothing that could fail to commit. */
 	if (!sqlite3_get_autocommit(r->db))
-		manifest_db_exec(r->db, "COMMIT");
+		manifest_db_run(r->db, r->stmt[END]);
 }
 
 /*

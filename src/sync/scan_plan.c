@@ -37,6 +37,8 @@ static void flush_kind(struct scanner *s, enum work_kind kind)
 
 	if (!w)
 		return;
+	/* To wait for room may take long. */
+	manifest_reader_end(s->reader);
 	if (queue_push(kind == WORK_LARGE ? e->large : e->work, w) == 0)
 		return;
 	while ((i = work_take(w)))
@@ -278,6 +280,9 @@ static int find_counterpart(struct scanner *s, const char *name,
 	 * for each new entry, and speaks of an object that is gone. */
 	if (!c->exists)
 		return 0;
+	/* The questions about a page are one transaction, until something has
+	 * to be waited for. */
+	manifest_reader_begin(s->reader);
 	r = manifest_get(s->reader, s->dir->id, name, &c->row);
 	c->recorded = r > 0;
 	return r < 0 ? r : 0;
@@ -426,6 +431,7 @@ void scan_entry(struct scanner *s, struct volume_entry *entry)
 	int r;
 
 	if (!entry) {
+		manifest_reader_end(s->reader);
 		scan_enter(s, s->subs, s->sub_count);
 		s->sub_count = 0;
 		return;
