@@ -68,6 +68,12 @@ void digest_stream_reset(struct digest_stream *s)
 	XXH3_128bits_reset(s->state);
 }
 
+void digest_stream_copy(struct digest_stream *s,
+			const struct digest_stream *from)
+{
+	XXH3_copyState(s->state, from->state);
+}
+
 void digest_stream_add(struct digest_stream *s, const void *data, size_t len)
 {
 	XXH3_128bits_update(s->state, data, len);

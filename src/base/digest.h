@@ -34,6 +34,10 @@ struct digest_stream *digest_stream_free(struct digest_stream *s);
 
 /* Forgets what came so far. */
 void digest_stream_reset(struct digest_stream *s);
+
+/* `s` has had what `from` has had. */
+void digest_stream_copy(struct digest_stream *s,
+			const struct digest_stream *from);
 void digest_stream_add(struct digest_stream *s, const void *data, size_t len);
 
 /* Adds `len` zero bytes: what a hole in a file reads as. */

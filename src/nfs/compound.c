@@ -31,6 +31,7 @@
  * they need no name of its own. */
 static const char open_owner[] = "efsbridge";
 static const char hold_owner[] = "efsbridge-hold";
+static const char read_owner[] = "efsbridge-read";
 
 const struct stateid stateid_anonymous = {0};
 const struct stateid stateid_current = {.seqid = 1};
@@ -164,12 +165,24 @@ void compound_readlink(struct compound *c)
 	put_op(c, OP_READLINK);
 }
 
+static bool is_by_handle(enum open_how how)
+{
+	return how == OPEN_HANDLE || how == OPEN_HOLD || how == OPEN_PASSING;
+}
+
+static const char *owner_of(enum open_how how)
+{
+	return how == OPEN_HOLD      ? hold_owner
+	       : how == OPEN_PASSING ? read_owner
+				     : open_owner;
+}
+
 /* The openflag4 and createhow4 of an OPEN. */
 static void put_open_how(struct compound *c, enum open_how how)
 {
 	struct attr_set set = {.which = ATTR_SET_MODE, .mode = 0600};
 
-	if (how == OPEN_NAME || how == OPEN_HANDLE || how == OPEN_HOLD) {
+	if (how == OPEN_NAME || is_by_handle(how)) {
 		xdr_put_u32(&c->body, OPEN4_NOCREATE);
 		return;
 	}
@@ -190,9 +203,9 @@ void compound_open(struct compound *c, uint64_t clientid, const char *name,
 	xdr_put_u32(&c->body, access | OPEN4_SHARE_ACCESS_WANT_NO_DELEG);
 	xdr_put_u32(&c->body, OPEN4_SHARE_DENY_NONE);
 	xdr_put_u64(&c->body, clientid);
-	xdr_put_string(&c->body, how == OPEN_HOLD ? hold_owner : open_owner);
+	xdr_put_string(&c->body, owner_of(how));
 	put_open_how(c, how);
-	if (how == OPEN_HANDLE || how == OPEN_HOLD) {
+	if (is_by_handle(how)) {
 		xdr_put_u32(&c->body, CLAIM_FH);
 	} else {
 		xdr_put_u32(&c->body, CLAIM_NULL);

@@ -99,7 +99,7 @@ struct server_space {
 	uint64_t total_files, free_files;
 };
 
-/* There is one open-owner in the whole process, but for OPEN_HOLD: servers
+/* There is one open-owner in the whole process, but for the last two: servers
  * bound their number, and in NFSv4.1 opens by one owner need no order. */
 enum open_how {
 	OPEN_GUARDED,   /* create, NFS4ERR_EXIST if there; mode 0600 */
@@ -108,6 +108,8 @@ enum open_how {
 	OPEN_HANDLE,    /* CLAIM_FH: the current file handle; name NULL */
 	OPEN_HOLD,      /* the same, by an owner of its own: no CLOSE of the
 			   others touches it */
+	OPEN_PASSING,   /* the same for one READ and its CLOSE, which is no
+			writer's end */
 };
 
 enum open_access {

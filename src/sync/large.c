@@ -4,19 +4,25 @@
  * flight on both sides, hashed in order as they pass.
  *
  *   open a temporary file (or the one an earlier run left)
- *     -> copy ranges; every so often: commit, note how far (checkpoint)
+ *     -> copy ranges; commit what is written, read back what is durable, and
+ *        note every so often how far that goes (checkpoint)
  *     -> commit, close, set attributes
  *     -> the source is still what was read?
- *     -> read it back and compare the digest
+ *     -> read back the rest and compare the digest
  *     -> rename it to its name, record
  *
- * So nothing stands under the final name that was not read back. A checkpoint
- * holds the digest of the part that is durable: a later run reads that part
- * back from the destination, compares, and goes on behind it; the source's
- * bytes do not travel twice.
+ * So nothing stands under the final name that was not read back, each byte
+ * after the server had said that it is durable. A checkpoint holds the digest
+ * of such a part: a later run reads that back from the destination, compares,
+ * and goes on behind it; the source's bytes do not travel twice.
+ *
+ * Commits, read-back and checkpoints go on beside the writing, which waits for
+ * none of them: over a long way each such wait leaves the line empty. The
+ * digest at a few offsets is kept (marks); what is durable by the time reaches
+ * one of them after the other.
  *
  * One lane runs all of this in order; the ranges in flight are the readers'
- * and the writer's (ranges.h).
+ * and the writer's (ranges.h, readback.h).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -30,6 +36,7 @@
 #include "sync/lane.h"
 #include "sync/metadata.h"
 #include "sync/ranges.h"
+#include "sync/readback.h"
 #include "sync/state.h"
 #include "sync/withdraw.h"
 
@@ -37,9 +44,25 @@
 #define TRIES 4
 
 /* A checkpoint after so many bytes, and no sooner than so long after the one
- * before: it waits for the writes in flight. */
+ * before. */
 #define CHECKPOINT_BYTES (64 * 1024 * 1024)
 #define CHECKPOINT_NS    (2 * NS_PER_S)
+
+/* One that waits for the writes in flight, when none of the others could be
+ * made for so long: a file that is zeros here is not as long there before
+ * something is written behind them. */
+#define CHECKPOINT_WAIT_BYTES (8 * CHECKPOINT_BYTES)
+
+/* The digest is kept every so many bytes, at so many places: further than what
+ * is in flight and not yet committed reaches. */
+#define MARK_BYTES (CHECKPOINT_BYTES / 4)
+#define MARKS      16
+
+/* The digest of the source's bytes up to `offset`. */
+struct mark {
+	uint64_t offset;
+	struct digest digest;
+};
 
 struct large {
 	struct lane *lane;
@@ -52,6 +75,10 @@ struct large {
 	struct volume_file *file;
 	struct handle *handle; /* of the temporary file */
 	char temp[VOLUME_NAME_MAX + 1];
+	uint64_t durable;          /* the destination has so much for good */
+	struct readback *readback; /* NULL: nothing is verified */
+	struct mark mark[MARKS];   /* ascending, behind saved_offset */
+	unsigned marks;
 	uint64_t saved_offset; /* of the last checkpoint, 0 for none */
 	int64_t saved_ns;
 	bool noted;     /* the manifest speaks of the temporary file */
@@ -162,6 +189,8 @@ static void discard_temp(struct large *g)
 			      g->item->name);
 	g->saved_offset = 0;
 	g->offset = 0;
+	g->durable = 0;
+	g->marks = 0;
 	transfer_set_done(&g->lane->transfer, 0);
 	digest_stream_reset(g->digest);
 }
@@ -207,7 +236,7 @@ static int resume(struct large *g)
 		r = hash_file(g, DESTINATION, g->handle, p.done_bytes);
 	there = digest_stream_get(g->digest);
 	if (r == 0 && digest_equal(&there, &p.digest)) {
-		g->offset = g->saved_offset = p.done_bytes;
+		g->offset = g->saved_offset = g->durable = p.done_bytes;
 		transfer_set_done(&g->lane->transfer, g->offset);
 		engine_count(g->engine, COUNT_RESUMED_BYTES, p.done_bytes);
 		return 0;
@@ -229,14 +258,32 @@ static int set_temp(struct large *g, const struct attr_set *set,
 	return failed(g, item.result, PHASE_METADATA, DESTINATION);
 }
 
-/* Makes durable what was written and notes how far it goes. Zeros are not
- * written: where they end it, nothing has made the file that long. */
-static int checkpoint(struct large *g, struct range_writer *writer)
+/* Notes in the manifest how far the destination has it. */
+static int note_progress(struct large *g, const struct mark *mark)
 {
 	struct manifest_partial p = {.directory = g->item->dir->id,
 				     .source = g->source,
-				     .done_bytes = g->offset,
-				     .digest = digest_stream_get(g->digest)};
+				     .done_bytes = mark->offset,
+				     .digest = mark->digest};
+	int r;
+
+	snprintf(p.name, sizeof(p.name), "%s", g->item->name);
+	snprintf(p.temp_name, sizeof(p.temp_name), "%s", g->temp);
+	g->saved_offset = mark->offset;
+	g->saved_ns = clock_now_ns();
+	r = manifest_put_partial(g->engine->manifest, &p);
+	if (r < 0)
+		engine_stop(g->engine, r, SIDES);
+	else
+		g->noted = true;
+	return r < 0 ? -ECANCELED : 0;
+}
+
+/* Waits for the writes, makes them durable and notes how far they go. Zeros
+ * are not written: where they end it, nothing has made the file that long. */
+static int checkpoint(struct large *g, struct range_writer *writer)
+{
+	struct mark here = {g->offset, digest_stream_get(g->digest)};
 	struct attr_set size = {.which = ATTR_SET_SIZE, .size = g->offset};
 	struct attr have;
 	int r = 0;
@@ -247,22 +294,72 @@ static int checkpoint(struct large *g, struct range_writer *writer)
 		r = range_writer_commit(writer);
 	if (r < 0)
 		return r;
-	snprintf(p.name, sizeof(p.name), "%s", g->item->name);
-	snprintf(p.temp_name, sizeof(p.temp_name), "%s", g->temp);
-	g->saved_offset = g->offset;
-	g->saved_ns = clock_now_ns();
-	r = manifest_put_partial(g->engine->manifest, &p);
-	if (r < 0)
-		engine_stop(g->engine, r, SIDES);
-	else
-		g->noted = true;
-	return r < 0 ? -ECANCELED : 0;
+	g->durable = g->offset;
+	g->marks = 0;
+	return note_progress(g, &here);
 }
 
-static bool is_checkpoint_due(const struct large *g)
+static bool is_checkpoint_due(const struct large *g, uint64_t bytes)
 {
-	return g->offset - g->saved_offset >= CHECKPOINT_BYTES &&
+	return bytes >= CHECKPOINT_BYTES &&
 	       clock_now_ns() - g->saved_ns >= CHECKPOINT_NS;
+}
+
+/* Keeps the digest of what was read so far, while there is room. */
+static void set_mark(struct large *g)
+{
+	uint64_t last =
+	    g->marks > 0 ? g->mark[g->marks - 1].offset : g->saved_offset;
+
+	if (g->marks < MARKS && g->offset - last >= MARK_BYTES)
+		g->mark[g->marks++] =
+		    (struct mark){g->offset, digest_stream_get(g->digest)};
+}
+
+/* Drops the first marks. */
+static void drop_marks(struct large *g, unsigned count)
+{
+	memmove(g->mark, g->mark + count,
+		(g->marks - count) * sizeof(g->mark[0]));
+	g->marks -= count;
+}
+
+/* A checkpoint at the last mark that is durable, when one is due. */
+static int checkpoint_mark(struct large *g)
+{
+	unsigned past = 0;
+	struct mark last;
+
+	while (past < g->marks && g->mark[past].offset <= g->durable)
+		past++;
+	if (past == 0)
+		return 0;
+	last = g->mark[past - 1];
+	drop_marks(g, past - 1);
+	if (!is_checkpoint_due(g, last.offset - g->saved_offset))
+		return 0;
+	drop_marks(g, 1);
+	return note_progress(g, &last);
+}
+
+/* What is durable meanwhile is read back and noted. */
+static int follow(struct large *g, struct range_writer *writer)
+{
+	uint64_t durable = range_writer_get_durable(writer);
+	int r = 0;
+
+	if (durable > g->durable)
+		g->durable = durable;
+	if (g->readback)
+		r = readback_go_on(g->readback, g->durable);
+	if (r < 0)
+		return failed(g, r, PHASE_VERIFY, DESTINATION);
+	set_mark(g);
+	r = checkpoint_mark(g);
+	if (r == 0 && g->offset - g->saved_offset >= CHECKPOINT_WAIT_BYTES &&
+	    is_checkpoint_due(g, CHECKPOINT_WAIT_BYTES))
+		r = checkpoint(g, writer);
+	return failed(g, r, PHASE_WRITE, DESTINATION);
 }
 
 /* Moves one range on: 1, 0 at the end. */
@@ -287,9 +384,8 @@ static int pass_range(struct large *g, struct range_reader *reader,
 	transfer_set_done(&g->lane->transfer, g->offset);
 	engine_count(g->engine, COUNT_BYTES_READ, len);
 	engine_count(g->engine, COUNT_BYTES_WRITTEN, len);
-	if (is_checkpoint_due(g))
-		r = checkpoint(g, writer);
-	return r < 0 ? failed(g, r, PHASE_WRITE, DESTINATION) : 1;
+	r = follow(g, writer);
+	return r < 0 ? r : 1;
 }
 
 /* Waits while the execution is paused. That may be long: what is done so far
@@ -314,11 +410,12 @@ static int copy_ranges(struct large *g)
 	    g->source.size, range_window(volume_of(g, SOURCE)),
 	    &g->engine->ranges[SOURCE]);
 	struct range_writer *writer =
-	    range_writer_new(volume_of(g, DESTINATION), g->file, window,
-			     &g->engine->ranges[DESTINATION]);
+	    range_writer_new(volume_of(g, DESTINATION), g->file, g->offset,
+			     window, &g->engine->ranges[DESTINATION]);
 	int r = reader && writer ? 1 : -ENOMEM;
 
 	g->saved_ns = clock_now_ns();
+	g->marks = 0;
 	while (r > 0 && !engine_is_stopping(g->engine)) {
 		r = pass_range(g, reader, writer);
 		if (r > 0)
@@ -338,6 +435,16 @@ static int copy_ranges(struct large *g)
 	return r;
 }
 
+/* What is left is asked for at once, as far as the file is as long; the answers
+ * are awaited later. */
+static int ask_for_rest(struct large *g)
+{
+	if (!g->readback || g->ends_in_hole)
+		return 0;
+	return failed(g, readback_go_on(g->readback, g->offset), PHASE_VERIFY,
+		      DESTINATION);
+}
+
 static int finish_attributes(struct large *g)
 {
 	struct item *i = g->item;
@@ -346,13 +453,19 @@ static int finish_attributes(struct large *g)
 	struct attr_set set =
 	    metadata_set(g->engine, &g->source, &i->attr[DESTINATION]);
 	struct attr have;
-	int r;
+	int r = 0;
 
-	/* A hole at the end has not been written; and an earlier try may have
-	 * written further. */
-	r = set_temp(g, &size, &have);
+	/* A hole at the end has not been written. */
+	if (g->ends_in_hole)
+		r = set_temp(g, &size, &have);
 	if (r == 0)
 		r = set_temp(g, &set, &have);
+	/* Nor ought it to be longer. */
+	if (r == 0 && have.size != g->source.size) {
+		r = set_temp(g, &size, &have);
+		if (r == 0)
+			r = set_temp(g, &set, &have);
+	}
 	if (r == 0 && have.size != g->source.size)
 		r = failed(g, -EUCLEAN, PHASE_VERIFY, DESTINATION);
 	if (r == 0 && metadata_differs(g->engine, &want, &have))
@@ -362,15 +475,20 @@ static int finish_attributes(struct large *g)
 	return r;
 }
 
+/* Reads back what is left, and compares. */
 static int verify_temp(struct large *g, const struct digest *digest)
 {
 	struct digest there;
 	int r;
 
-	if (g->engine->options.verify == VERIFY_NONE)
+	if (!g->readback)
 		return 0;
-	r = hash_file(g, DESTINATION, g->handle, g->source.size);
-	there = digest_stream_get(g->digest);
+	r = readback_go_on(g->readback, g->source.size);
+	while (r == 0 && (r = readback_next(g->readback)) > 0) {
+		gate_pass(&g->engine->gate);
+		r = engine_is_stopping(g->engine) ? -ECANCELED : 0;
+	}
+	there = readback_get(g->readback);
 	if (r == 0 && !digest_equal(&there, digest))
 		r = -EBADMSG;
 	return failed(g, r, PHASE_VERIFY, DESTINATION);
@@ -406,24 +524,39 @@ static int rename_temp(struct large *g)
 	return 0;
 }
 
-/* One try: 0, or why not; -EBUSY and -EAGAIN are worth another. */
-static int copy_once(struct large *g)
+/* The temporary file is open, and what it has already is known. */
+static int begin(struct large *g)
 {
-	struct item *i = g->item;
-	struct digest digest;
-	struct attr now;
-	int r;
+	int r = get_source(g, &g->source);
 
-	r = get_source(g, &g->source);
 	if (r == 0)
 		r = resume(g);
 	if (r == 0 && !g->file) {
 		tempname_next(&g->engine->tempname, g->temp);
 		r = open_temp(g, true);
 	}
+	if (r < 0 || g->engine->options.verify == VERIFY_NONE)
+		return r;
+	g->readback = readback_new(volume_of(g, DESTINATION), g->handle,
+				   g->offset, g->source.size, g->digest,
+				   &g->engine->ranges[DESTINATION]);
+	return g->readback ? 0 : failed(g, -ENOMEM, PHASE_VERIFY, DESTINATION);
+}
+
+/* All of a try. */
+static int copy_whole(struct large *g)
+{
+	struct item *i = g->item;
+	struct digest digest;
+	struct attr now;
+	int r;
+
+	r = begin(g);
 	if (r == 0)
 		r = copy_ranges(g);
 	digest = digest_stream_get(g->digest);
+	if (r == 0)
+		r = ask_for_rest(g);
 	if (r == 0)
 		r = close_temp(g);
 	if (r == 0)
@@ -445,6 +578,15 @@ static int copy_once(struct large *g)
 	return 0;
 }
 
+/* One try: 0, or why not; -EBUSY and -EAGAIN are worth another. */
+static int copy_once(struct large *g)
+{
+	int r = copy_whole(g);
+
+	g->readback = readback_free(g->readback);
+	return r;
+}
+
 static int copy_tries(struct large *g)
 {
 	int r = copy_once(g);
@@ -457,7 +599,7 @@ static int copy_tries(struct large *g)
 		else
 			manifest_flush(g->engine->manifest);
 		digest_stream_reset(g->digest);
-		g->offset = 0;
+		g->offset = g->durable = 0;
 		r = copy_once(g);
 	}
 	return r;

@@ -5,7 +5,9 @@
  * them in order.
  *
  * Writer: a slot per put, with one write item for each part of the range that
- * is not zeros. Any free slot serves.
+ * is not zeros. Any free slot serves. While it goes on it asks for commits, one
+ * at a time: what was answered before a commit was sent is durable when that is
+ * answered by the same server, which its verifier says.
  *
  * Callbacks run on a thread of the backend: they note the result under the
  * lock and wake the owner.
@@ -76,6 +78,7 @@ struct range_reader {
 	uint64_t next_ask;  /* the offset to be asked for next */
 	uint64_t next_give; /* the offset the caller gets next */
 	uint64_t to;
+	uint64_t limit; /* nothing that ends behind it is asked for */
 	uint64_t from;
 	unsigned window;
 	struct range_share *share;
@@ -101,7 +104,7 @@ range_reader_new(struct volume *v, const struct handle *handle, uint64_t from,
 	r->volume = v;
 	r->handle = handle;
 	r->from = r->next_ask = r->next_give = from;
-	r->to = to;
+	r->to = r->limit = to;
 	r->window = window;
 	r->share = share;
 	if (share)
@@ -143,11 +146,12 @@ static void ask_ahead(struct range_reader *r, bool wait)
 	while (r->next_ask < r->to && r->next_ask < horizon) {
 		struct read_slot *s = read_slot_of(r, r->next_ask);
 		uint64_t left = r->to - r->next_ask;
+		size_t len = left < VOLUME_RANGE ? (size_t)left : VOLUME_RANGE;
 
+		if (r->next_ask + len > r->limit)
+			return;
 		s->item = (struct volume_read){
-		    .handle = r->handle,
-		    .offset = r->next_ask,
-		    .len = left < VOLUME_RANGE ? (size_t)left : VOLUME_RANGE};
+		    .handle = r->handle, .offset = r->next_ask, .len = len};
 		s->call = (struct volume_call){.verb = VOLUME_READ,
 					       .items = &s->item,
 					       .count = 1,
@@ -198,16 +202,13 @@ static void await_next(struct range_reader *r, struct read_slot *s)
 	await_answer(r, s);
 }
 
-int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
-		      size_t *ret_len, struct blob **ret_blob)
+/* The range that is wanted next has come. */
+static int give(struct range_reader *r, struct read_slot *s,
+		const uint8_t **ret_data, size_t *ret_len,
+		struct blob **ret_blob)
 {
-	struct read_slot *s = read_slot_of(r, r->next_give);
 	size_t wanted;
 
-	if (r->next_give >= r->to)
-		return 0;
-	ask_ahead(r, true);
-	await_next(r, s);
 	if (s->item.result < 0)
 		return s->item.result;
 	wanted = s->item.len;
@@ -220,6 +221,38 @@ int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
 	r->next_give += wanted;
 	ask_ahead(r, false);
 	return 1;
+}
+
+int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
+		      size_t *ret_len, struct blob **ret_blob)
+{
+	struct read_slot *s = read_slot_of(r, r->next_give);
+
+	if (r->next_give >= r->to)
+		return 0;
+	ask_ahead(r, true);
+	await_next(r, s);
+	return give(r, s, ret_data, ret_len, ret_blob);
+}
+
+int range_reader_try(struct range_reader *r, const uint8_t **ret_data,
+		     size_t *ret_len, struct blob **ret_blob)
+{
+	struct read_slot *s = read_slot_of(r, r->next_give);
+	bool come;
+
+	ask_ahead(r, false);
+	if (r->next_give >= r->next_ask)
+		return 0;
+	pthread_mutex_lock(&r->lock);
+	come = !s->in_flight;
+	pthread_mutex_unlock(&r->lock);
+	return come ? give(r, s, ret_data, ret_len, ret_blob) : 0;
+}
+
+void range_reader_limit(struct range_reader *r, uint64_t limit)
+{
+	r->limit = limit < r->to ? limit : r->to;
 }
 
 struct range_reader *range_reader_free(struct range_reader *r)
@@ -244,6 +277,8 @@ struct write_slot {
 	struct volume_call call;
 	struct volume_write items[PARTS_MAX];
 	struct blob *blob; /* a reference while in flight */
+	uint64_t offset;   /* of the range */
+	uint64_t end;      /* of the last part of it that is written */
 	bool in_flight;    /* guarded by the writer's lock */
 };
 
@@ -257,7 +292,11 @@ struct range_writer {
 	uint64_t verifier;
 	struct volume_call early_call; /* the early commit, one at a time */
 	struct volume_commit early;
-	bool early_in_flight; /* guarded by the lock, too */
+	bool early_in_flight; /* guarded by the lock, as the next three */
+	uint64_t early_to;    /* what was answered before it was sent */
+	uint64_t durable;     /* what the last commit that is answered covers */
+	uint64_t length;      /* of the file, as far as writes made it */
+	uint64_t put_to;      /* behind the last range put; the owner's */
 	size_t uncommitted; /* bytes put since it was asked for; the owner's */
 	unsigned window;
 	struct range_share *share;
@@ -265,7 +304,8 @@ struct range_writer {
 };
 
 struct range_writer *range_writer_new(struct volume *v,
-				      struct volume_file *file, unsigned window,
+				      struct volume_file *file, uint64_t from,
+				      unsigned window,
 				      struct range_share *share)
 {
 	struct range_writer *w =
@@ -277,6 +317,7 @@ struct range_writer *range_writer_new(struct volume *v,
 	pthread_cond_init(&w->changed, NULL);
 	w->volume = v;
 	w->file = file;
+	w->durable = w->length = w->put_to = from;
 	w->window = window;
 	w->share = share;
 	if (share)
@@ -310,6 +351,8 @@ static void write_done(struct volume_call *call)
 	pthread_mutex_lock(&w->lock);
 	for (size_t i = 0; i < call->count; i++)
 		note_write(w, s->items[i].result, s->items[i].ret_verifier);
+	if (!w->error && s->end > w->length)
+		w->length = s->end;
 	s->in_flight = false;
 	pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
@@ -321,9 +364,22 @@ static void early_done(struct volume_call *call)
 
 	pthread_mutex_lock(&w->lock);
 	note_write(w, w->early.result, w->early.ret_verifier);
+	if (!w->error)
+		w->durable = w->early_to;
 	w->early_in_flight = false;
 	pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
+}
+
+/* Up to where all that was put is answered; the lock is held. */
+static uint64_t answered_to(const struct range_writer *w)
+{
+	uint64_t to = w->put_to;
+
+	for (unsigned i = 0; i < w->window; i++)
+		if (w->slot[i].in_flight && w->slot[i].offset < to)
+			to = w->slot[i].offset;
+	return to;
 }
 
 static void commit_early(struct range_writer *w, size_t len)
@@ -335,6 +391,8 @@ static void commit_early(struct range_writer *w, size_t len)
 		return;
 	pthread_mutex_lock(&w->lock);
 	busy = w->early_in_flight;
+	if (!busy)
+		w->early_to = answered_to(w);
 	w->early_in_flight = true;
 	pthread_mutex_unlock(&w->lock);
 	if (busy)
@@ -385,8 +443,11 @@ int range_writer_put(struct range_writer *w, uint64_t offset,
 					  .data = data + part.offset,
 					  .len = part.len,
 					  .blob = blob};
+	w->put_to = offset + len;
 	if (n == 0)
 		return 0;
+	s->offset = offset;
+	s->end = s->items[n - 1].offset + s->items[n - 1].len;
 	s->blob = blob_ref(blob);
 	s->in_flight = true;
 	s->call = (struct volume_call){.verb = VOLUME_WRITE,
@@ -426,8 +487,20 @@ int range_writer_commit(struct range_writer *w)
 	pthread_mutex_lock(&w->lock);
 	note_write(w, item.result, item.ret_verifier);
 	r = w->error;
+	if (!r)
+		w->durable = w->put_to;
 	pthread_mutex_unlock(&w->lock);
 	return r;
+}
+
+uint64_t range_writer_get_durable(struct range_writer *w)
+{
+	uint64_t durable;
+
+	pthread_mutex_lock(&w->lock);
+	durable = w->durable < w->length ? w->durable : w->length;
+	pthread_mutex_unlock(&w->lock);
+	return durable;
 }
 
 struct range_writer *range_writer_free(struct range_writer *w)

@@ -52,16 +52,26 @@ struct range_reader *range_reader_free(struct range_reader *r);
 int range_reader_next(struct range_reader *r, const uint8_t **ret_data,
 		      size_t *ret_len, struct blob **ret_blob);
 
-/* Writes to `file`; borrowed, like the rest, which is as above. */
+/* The same without waiting: 0, too, when the next range has not come yet. */
+int range_reader_try(struct range_reader *r, const uint8_t **ret_data,
+		     size_t *ret_len, struct blob **ret_blob);
+
+/* Nothing that ends behind `limit` is asked for, until that is raised: `to` at
+ * first. Only range_reader_try() may be called with a limit before `to`. */
+void range_reader_limit(struct range_reader *r, uint64_t limit);
+
+/* Writes to `file`, of which all before `from` is durable; borrowed, like the
+ * rest, which is as above. */
 struct range_writer *range_writer_new(struct volume *v,
-				      struct volume_file *file, unsigned window,
+				      struct volume_file *file, uint64_t from,
+				      unsigned window,
 				      struct range_share *share);
 struct range_writer *range_writer_free(struct range_writer *w);
 
 /*
- * Writes `len` bytes at `offset`, long zero runs left out. Takes a reference
- * to `blob`. Waits when the window is full. Returns the first error that any
- * write so far met.
+ * Writes `len` bytes at `offset`, behind those before, long zero runs left out.
+ * Takes a reference to `blob`. Waits when the window is full. Returns the first
+ * error that any write so far met.
  */
 int range_writer_put(struct range_writer *w, uint64_t offset,
 		     const uint8_t *data, size_t len, struct blob *blob);
@@ -71,5 +81,12 @@ int range_writer_put(struct range_writer *w, uint64_t offset,
  * some of them meanwhile (its write verifier changed): write them again.
  */
 int range_writer_commit(struct range_writer *w);
+
+/*
+ * How far from its start the file is durable by now, and at least that long,
+ * though writing goes on: by the commits that are made meanwhile. It stands
+ * still once there was an error.
+ */
+uint64_t range_writer_get_durable(struct range_writer *w);
 
 #endif

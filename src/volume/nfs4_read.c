@@ -150,7 +150,7 @@ static void put_read(struct compound *c, struct client *client,
 		compound_read(c, &stateid_anonymous, offset, len);
 		return;
 	}
-	compound_open(c, client_get_clientid(client), NULL, OPEN_HANDLE,
+	compound_open(c, client_get_clientid(client), NULL, OPEN_PASSING,
 		      OPEN_READ);
 	compound_read(c, &stateid_current, offset, len);
 	compound_close(c, &stateid_current);

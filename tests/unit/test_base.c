@@ -371,6 +371,7 @@ static void test_digest_stream(void **state)
 {
 	CLEANUP_FREE uint8_t *data = malloc(200000);
 	struct digest_stream *s = digest_stream_new();
+	struct digest_stream *other = digest_stream_new();
 	struct digest whole, pieces;
 	uint64_t x = 7;
 
@@ -392,9 +393,18 @@ static void test_digest_stream(void **state)
 	digest_stream_add_zeros(s, 139999);
 	pieces = digest_stream_get(s);
 	assert_false(digest_equal(&whole, &pieces));
+	digest_stream_add(other, "of no use", 9);
+	digest_stream_copy(other, s);
 	digest_stream_add(s, data + 190000, 10000);
 	pieces = digest_stream_get(s);
 	assert_true(digest_equal(&whole, &pieces));
+	/* It goes its own way. */
+	pieces = digest_stream_get(other);
+	assert_false(digest_equal(&whole, &pieces));
+	digest_stream_add(other, data + 190000, 10000);
+	pieces = digest_stream_get(other);
+	assert_true(digest_equal(&whole, &pieces));
+	digest_stream_free(other);
 	digest_stream_reset(s);
 	pieces = digest_stream_get(s);
 	assert_digest(&pieces, "99aa06d3014798d86001c324468d497f");

@@ -907,6 +907,103 @@ static void test_large_corrupt_read_back(void **state)
 	world_run_well(w);
 }
 
+/* How much was written and made durable when reading back began. */
+struct beginning {
+	struct world_run *run;
+	uint64_t writes;
+	uint64_t commits;
+};
+
+static void note_beginning(void *user)
+{
+	struct beginning *b = user;
+	struct volume *v = b->run->volume[DESTINATION];
+
+	b->writes = fault_volume_count(v, VOLUME_WRITE);
+	b->commits = fault_volume_count(v, VOLUME_COMMIT);
+}
+
+/* A file so large that commits are made while it is written; a part of it, and
+ * its end, is zeros. */
+static void make_very_large(const struct world *w)
+{
+	char path[128];
+
+	tree_file(w->path[SOURCE], "large", 80u << 20, 1);
+	snprintf(path, sizeof(path), "%s/large", w->path[SOURCE]);
+	assert_int_equal(truncate(path, 100 << 20), 0);
+}
+
+/* It is read back while the rest is written, and not before a commit. A disk
+ * may be so slow that all was written when its first commit is answered, but
+ * not each time. */
+static void test_large_read_back_meanwhile(void **state)
+{
+	struct world *w = *state;
+	bool meanwhile = false;
+
+	make_very_large(w);
+	for (int i = 0; i < 10 && !meanwhile; i++) {
+		struct world_run run = {.failed_rows = 0};
+		struct beginning begun = {.run = &run};
+
+		run.rule[DESTINATION][0] =
+		    (struct fault_rule){.verb = VOLUME_READ,
+					.first = 1,
+					.times = 1,
+					.effect = FAULT_CALL,
+					.call = note_beginning,
+					.user = &begun};
+		world_begin_anew(w);
+		world_run(w, &run);
+		assert_int_equal(run.status, ENGINE_SUCCESS);
+		assert_true(begun.commits > 0);
+		/* Each byte once. */
+		assert_int_equal(run.calls[DESTINATION][VOLUME_READ], 100);
+		meanwhile = begun.writes < run.calls[DESTINATION][VOLUME_WRITE];
+	}
+	assert_true(meanwhile);
+	world_run_well(w);
+}
+
+/* What is wrong is found in what is read back early, too. */
+static void test_large_corrupt_meanwhile(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.rule[DESTINATION] = {{
+				    .verb = VOLUME_READ,
+				    .first = 1,
+				    .times = 1,
+				    .effect = FAULT_CORRUPT,
+				}}};
+
+	make_very_large(w);
+	run.options.tries = 1;
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_FAILURES);
+	assert_int_equal(run.failed_error, -EBADMSG);
+	assert_false(tree_exists(w->path[DESTINATION], "large"));
+	world_run_well(w);
+}
+
+/* The server forgets what was not committed, after some was read back. */
+static void test_large_forgotten_meanwhile(void **state)
+{
+	struct world *w = *state;
+	struct world_run run = {.rule[DESTINATION] = {{
+				    .verb = VOLUME_WRITE,
+				    .first = 75,
+				    .times = 1,
+				    .effect = FAULT_FORGET,
+				}}};
+
+	make_very_large(w);
+	world_run(w, &run);
+	assert_int_equal(run.status, ENGINE_SUCCESS);
+	assert_true(run.calls[DESTINATION][VOLUME_WRITE] > 100);
+	world_run_well(w);
+}
+
 /* What was altered is named and left as it is; the next run mends it. */
 static void test_verify_all_names(void **state)
 {
@@ -1560,6 +1657,9 @@ int main(int argc, char **argv)
 	    TEST(corrupt_read_back),
 	    TEST(corrupt_for_good),
 	    TEST(large_corrupt_read_back),
+	    TEST(large_read_back_meanwhile),
+	    TEST(large_corrupt_meanwhile),
+	    TEST(large_forgotten_meanwhile),
 	    TEST(verify_all_names),
 	    TEST(verifier_changes),
 	    TEST(verifier_changes_at_commit),

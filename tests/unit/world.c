@@ -146,7 +146,7 @@ void world_run(struct world *w, struct world_run *run)
 		for (size_t i = 0; i < 4; i++)
 			if (run->rule[side][i].times > 0)
 				fault_volume_add(v, &run->rule[side][i]);
-		setup.volume[side] = v;
+		setup.volume[side] = run->volume[side] = v;
 	}
 	fault_volume_limit_links(setup.volume[DESTINATION], run->link_max);
 	assert_int_equal(engine_new(&setup, &run->engine), 0);
@@ -161,7 +161,7 @@ void world_run(struct world *w, struct world_run *run)
 		pthread_mutex_unlock(run->keep);
 	filelist_free(setup.filelist);
 	for (int side = 0; side < SIDES; side++)
-		volume_free(setup.volume[side]);
+		run->volume[side] = volume_free(setup.volume[side]);
 	assert_int_equal(manifest_close(setup.manifest), 0);
 	judge_manifest(w);
 }

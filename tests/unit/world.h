@@ -40,6 +40,7 @@ struct world_run {
 	 * tell it may end the run before their call has returned. */
 	struct engine *engine;
 	pthread_mutex_t *keep;
+	struct volume *volume[SIDES];
 
 	/* What came of it. */
 	enum engine_status status;
