@@ -41,6 +41,16 @@ used() {
 # Nothing that was written before is still being written.
 settle() { sync -f "$SERVERS_DIR"; }
 
+copies=0
+
+# fresh: a new folder $copy in $destination_dir.
+fresh() {
+	copy=copy-$((copies += 1))
+	# shellcheck disable=SC2154 # the script's
+	mkdir "$destination_dir/$copy"
+	settle
+}
+
 # The best of each name: microseconds of the clock; and, of the same run, of
 # the cores, and the memory.
 # shellcheck disable=SC2034 # for the scripts

@@ -29,14 +29,6 @@ entries=$(find "$source_dir" -mindepth 1 | wc -l)
 mib=$(calculate 'k / 1024' k="$(du -sk --apparent-size "$source_dir" |
 	cut -f 1)")
 
-copies=0
-
-fresh() {
-	copy=copy-$((copies += 1))
-	mkdir "$destination_dir/$copy"
-	settle
-}
-
 # The view is new each time: the kernel has nothing of it.
 from_view() {
 	local view=$SERVERS_DIR/view-$copies status=0

@@ -34,15 +34,6 @@ destination_dir=$(server_export destination)
 	"$source_dir/small"
 "$MKTREE" --uniform --files "$naive_files" --size 4096 "$source_dir/few"
 
-copies=0
-
-# fresh: a new folder $copy on the destination.
-fresh() {
-	copy=copy-$((copies += 1))
-	mkdir "$destination_dir/$copy"
-	settle
-}
-
 # run_between SOURCE DESTINATION [FOLDER [QUERY]]: servers or proxies.
 run_between() {
 	fresh

@@ -75,22 +75,9 @@ fail() {
 	say "FAILED: $1: ${*:2}"
 }
 
-is_gone() {
-	local stat
-	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
-	stat=${stat##*) }
-	[ "${stat%% *}" = Z ]
-}
-
 # --- The daemon -------------------------------------------------------------
 
-view_is_there() {
-	awk -v dir="$view" '$5 == dir && / - fuse\.efsbridge / { found = 1 }
-		END { exit !found }' /proc/self/mountinfo
-}
-
-daemon_is_up_or_gone() { view_is_there || is_gone "$daemon"; }
-view_is_away() { ! view_is_there; }
+daemon_is_up_or_gone() { is_mounted "$view" || process_is_gone "$daemon"; }
 
 daemon_start() {
 	"$EFSBRIDGE" -f --quiet --interval=3s --deleted=remove --state "$state" \
@@ -100,7 +87,7 @@ daemon_start() {
 	daemon=$!
 	echo "$daemon" >"$SERVERS_DIR/daemon"
 	wait_for 60 daemon_is_up_or_gone
-	if is_gone "$daemon"; then
+	if process_is_gone "$daemon"; then
 		fail daemon "did not begin; see $work/daemon.log"
 		tail -n 5 "$work/daemon.log"
 		return 1
@@ -113,7 +100,7 @@ daemon_kill() {
 	echo down >"$life"
 	kill -KILL "$daemon"
 	wait "$daemon" 2>/dev/null || true
-	wait_for 5 view_is_away || umount -l "$view"
+	wait_for 5 is_not_mounted "$view" || umount -l "$view"
 	daemon_start
 }
 
@@ -121,7 +108,7 @@ daemon_end() {
 	local status=0
 	wait_for 60 umount "$view" 2>/dev/null ||
 		{ fail daemon 'cannot be unmounted'; return; }
-	wait_for 60 is_gone "$daemon" || { fail daemon 'does not end'; return; }
+	wait_for 60 process_is_gone "$daemon" || { fail daemon 'does not end'; return; }
 	wait "$daemon" || status=$?
 	[ "$status" = 0 ] || fail daemon "ended with status $status"
 }
@@ -154,7 +141,7 @@ proxy_again() {
 	pid=$(<"$d/pid")
 	rm -f "$d/stats"
 	kill "$pid"
-	wait_for "$SERVERS_DEADLINE_S" is_gone "$pid"
+	wait_for "$SERVERS_DEADLINE_S" process_is_gone "$pid"
 	wrong_records=$((wrong_records + $(awk '$1 == "faults" { n = $2 }
 		END { print n + 0 }' "$d/stats" 2>/dev/null)))
 	"$NFSPROXY" --listen "$port" --connect "127.0.0.1:$(server_port "$side")" \
@@ -240,7 +227,7 @@ menu=(cut cut cut cut cut-both delay delay wrong wrong wrong wrong wrong wrong
 some_helper_is_gone() {
 	local pid
 	for pid in "${helpers[@]}"; do
-		! is_gone "$pid" || return 0
+		! process_is_gone "$pid" || return 0
 	done
 	return 1
 }
@@ -253,7 +240,7 @@ faults_until() {
 		((EPOCHSECONDS >= kills_end || RANDOM % 8)) ||
 			what='daemon-killed'
 		inject "$what" "$(one_of source destination)" || return
-		is_gone "$daemon" && { fail daemon 'ended by itself'; return; }
+		process_is_gone "$daemon" && { fail daemon 'ended by itself'; return; }
 		some_helper_is_gone && return
 		linger 50
 	done
@@ -418,8 +405,8 @@ for pid in "${helpers[@]:0:1 + watchers}"; do
 	errors=$work/changer.errors
 	[ $n = 0 ] || errors=$work/watcher-$n.errors
 	status=0
-	wait_for 240 is_gone "$pid" || fail "$who" "hangs ($n)"
-	is_gone "$pid" || kill -KILL "$pid"
+	wait_for 240 process_is_gone "$pid" || fail "$who" "hangs ($n)"
+	process_is_gone "$pid" || kill -KILL "$pid"
 	wait "$pid" || status=$?
 	[ "$status" = 0 ] || {
 		fail "$who" "status $status"

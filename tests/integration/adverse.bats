@@ -49,32 +49,11 @@ teardown() {
 
 mounted=()
 
-# need_root WHY: as need_servers.
-need_root() {
-	((EUID != 0)) || return 0
-	if [ "${EFSBRIDGE_REQUIRE_ALL:-0}" = 1 ]; then
-		echo "$1 needs root and EFSBRIDGE_REQUIRE_ALL=1" >&2
-		return 1
-	fi
-	skip "$1 needs root"
-}
-
 # small DIR [OPTION...]: a file system of 4 MB there.
 small() {
 	mkdir -p "$1"
 	mount -t tmpfs -o "size=4m,mode=755${2:+,$2}" tmpfs "$1"
 	mounted+=("$1")
-}
-
-# says WORDS...: standard error has each of them.
-says() {
-	local words
-	for words; do
-		grep -qF -e "$words" "$errors_file" && continue
-		echo "not said: $words" >&2
-		cat "$errors_file" >&2
-		return 1
-	done
 }
 
 # said_once WORDS: in one line, of no more than a few.

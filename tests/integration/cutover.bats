@@ -31,7 +31,7 @@ cutover() {
 	}
 }
 
-says() {
+result_is() {
 	jq -e "$1" "$output_file" || {
 		cat "$output_file" "$errors_file" >&2
 		return 1
@@ -43,10 +43,10 @@ complete_tree() {
 	"$MKTREE" --seed 71 --entries 300 "$source_dir"
 	head -c 3500000 /dev/urandom >"$source_dir/large"
 	cutover 0
-	says '.Cutover == "COMPLETE" and .Differences == 0 and .SourceUnchanged'
-	says '.Source.TreeDigest == .Destination.TreeDigest'
-	says '.Source.Entries == .Destination.Entries'
-	says '.Executions | length == 3'
+	result_is '.Cutover == "COMPLETE" and .Differences == 0 and .SourceUnchanged'
+	result_is '.Source.TreeDigest == .Destination.TreeDigest'
+	result_is '.Source.Entries == .Destination.Entries'
+	result_is '.Executions | length == 3'
 	[ "$(jq .Source.Entries "$output_file")" = \
 		"$(find "$source_dir" ! -type b ! -type c -printf x | wc -c)" ]
 	same_tree "$source_dir" "$destination_dir"
@@ -76,7 +76,7 @@ altered() {
 	cutover 0
 	(cd "$destination_dir" && "$@")
 	cutover "${want:-1}" --transfer-mode=changed --overwrite=never
-	says '.Cutover == "NOT_COMPLETE"'
+	result_is '.Cutover == "NOT_COMPLETE"'
 	grep -E "$what" "$errors_file"
 }
 
@@ -112,10 +112,10 @@ flip() {
 	cutover 1
 	touch "$BATS_TEST_TMPDIR/stop"
 	wait "$pid"
-	says '.Cutover == "NOT_COMPLETE"'
+	result_is '.Cutover == "NOT_COMPLETE"'
 	grep 'cutover: NOT complete' "$errors_file"
 	cutover 0
-	says '.Cutover == "COMPLETE"'
+	result_is '.Cutover == "COMPLETE"'
 	same_tree "$source_dir" "$destination_dir"
 }
 
@@ -125,7 +125,7 @@ flip() {
 	mkdir -p "$destination_dir/old/deep"
 	touch "$destination_dir/old/deep/file"
 	cutover 1
-	says '.Reason == "the trees differ" and .Differences == 3'
+	result_is '.Reason == "the trees differ" and .Differences == 3'
 	cutover 0 --deleted=remove
 	same_tree "$source_dir" "$destination_dir"
 }

@@ -46,16 +46,6 @@ fresh_state() {
 	cp -a "$BATS_FILE_TMPDIR/state" "$state"
 }
 
-# need_root WHY: skips, or fails where everything is to run.
-need_root() {
-	((EUID != 0)) || return 0
-	if [ "${EFSBRIDGE_REQUIRE_ALL:-0}" = 1 ]; then
-		echo "$1 needs root and EFSBRIDGE_REQUIRE_ALL=1" >&2
-		return 1
-	fi
-	skip "$1 needs root"
-}
-
 # flip OFFSET LENGTH: other bytes there.
 flip() {
 	python3 - "$manifest" "$1" "$2" <<-'FLIP'
@@ -66,16 +56,6 @@ flip() {
 		    f.seek(int(sys.argv[2]))
 		    f.write(bytes(b ^ 0xa5 for b in data))
 	FLIP
-}
-
-says() {
-	local words
-	for words; do
-		grep -qF -e "$words" "$errors_file" && continue
-		echo "not said: $words" >&2
-		cat "$errors_file" >&2
-		return 1
-	done
 }
 
 # command STATUS WORD...: so it ends, in time, and without a crash.

@@ -323,8 +323,8 @@ failing_pair() {
 	view_end
 }
 
-# says ERRNO-TEXT COMMAND: control refuses it so.
-says() {
+# control_refuses ERRNO-TEXT COMMAND: control refuses it so.
+control_refuses() {
 	local error
 	# Bash's own printf writes each line by itself.
 	error=$({ env printf '%s\n' "$2" >"$sync/control"; } 2>&1) && return 1
@@ -334,24 +334,24 @@ says() {
 @test "control refuses what it does not understand or cannot do, and the log says why" {
 	fresh_pair dir
 	view
-	says 'Invalid argument' frobnicate
+	control_refuses 'Invalid argument' frobnicate
 	log_says '"frobnicate" is no command'
-	says 'Invalid argument' $'start\njobs=0'
+	control_refuses 'Invalid argument' $'start\njobs=0'
 	log_says '"jobs=0" is refused: say a number from 1 to 128'
-	says 'Invalid argument' 'rescan ../x'
+	control_refuses 'Invalid argument' 'rescan ../x'
 	log_says 'root of the tree'
-	says 'Invalid argument' $'\e[2Jstart'
+	control_refuses 'Invalid argument' $'\e[2Jstart'
 	log_says '"\033[2Jstart" is no command'
-	says 'Argument list too long' "$(yes start | head -n 100)"
+	control_refuses 'Argument list too long' "$(yes start | head -n 100)"
 	log_says 'more than 64 commands'
 	# Of a text with one bad word nothing is done.
 	status_is RequestedExecution 0
-	says 'Operation already in progress' resume
+	control_refuses 'Operation already in progress' resume
 	log_says "control: resume by uid $EUID: not done: it is not paused"
-	says 'No such process' cancel
+	control_refuses 'No such process' cancel
 	log_says 'not done: nothing is under way'
 	tell pause
-	says 'Operation already in progress' pause
+	control_refuses 'Operation already in progress' pause
 	log_says 'it is paused already'
 	tell resume
 	! grep -q "$(printf '\e')" "$sync/log" || return 1
@@ -418,12 +418,12 @@ says() {
 	wait_for 10 test -s "$followed"
 	followed_has() { grep -q "\"$1\" is no command" "$followed"; }
 	until [ -e "$state/log.1" ] || ((++word > 50)); do
-		says 'Invalid argument' "old-$word"
+		control_refuses 'Invalid argument' "old-$word"
 		# Seen before the file is full.
 		[ "$word" != 1 ] || wait_for 10 followed_has old-1
 	done
 	[ "$(stat -c %s "$state/log.1")" -gt 8388000 ]
-	says 'Invalid argument' new
+	control_refuses 'Invalid argument' new
 	wait_for 10 followed_has new
 	kill "$pid"
 	[ "$(stat -c %s "$sync/log")" -lt 10000 ]

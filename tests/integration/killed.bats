@@ -340,8 +340,8 @@ outlast() { wait_for $((OUTAGE_S + 5)) long_enough; }
 
 goes_on() { ! process_is_gone "$1"; }
 
-# says HOW-OFTEN WORDS FILE
-says() { [ "$(grep -c "$2" "$3")" = "$1" ]; }
+# says_times HOW-OFTEN WORDS FILE
+says_times() { [ "$(grep -c "$2" "$3")" = "$1" ]; }
 says_any() { grep -q "$1" "$2"; }
 
 @test "both sides gone for longer than the lease: a run waits, says so, and goes on" {
@@ -361,7 +361,7 @@ says_any() { grep -q "$1" "$2"; }
 	# Once of each side that it waited for, and once that it is back.
 	waiting=$(grep -c 'not answering since .*, still trying' "$errors_file")
 	((waiting == 1 || waiting == 2))
-	says "$waiting" 'answers again, after' "$errors_file"
+	says_times "$waiting" 'answers again, after' "$errors_file"
 	[ "$(sort "$errors_file" | uniq -d | wc -l)" = 0 ]
 	echo "# ${OUTAGE_S} s survived" >&3
 }

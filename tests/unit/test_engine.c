@@ -30,24 +30,6 @@
 #define LARGE       (3u * 1024 * 1024)
 #define DIRECTORIES 4 /* of the small tree, with its root */
 
-static int setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return -1;
-	world_init(w);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_done(*state);
-	free(*state);
-	return 0;
-}
-
 /* All kinds of entries, hard links within a directory and across, an empty
  * file, one that is all zeros at its end, a large one. */
 static void make_tree(const char *root)
@@ -1615,7 +1597,7 @@ static void test_verify_none(void **state)
 	assert_nothing_moved(&run);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
 
 int main(int argc, char **argv)
 {

@@ -28,24 +28,6 @@
 
 static uint64_t injected; /* faults, in all tests */
 
-static int setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return -1;
-	world_init(w);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_done(*state);
-	free(*state);
-	return 0;
-}
-
 static void touch_all(const char *root, int64_t when)
 {
 	tree_touch(root, "d", when);
@@ -229,7 +211,7 @@ static int say_how_many(void **state)
 	return 0;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
 
 int main(void)
 {

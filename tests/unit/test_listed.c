@@ -19,24 +19,6 @@
 #include "tree.h"
 #include "world.h"
 
-static int setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return -1;
-	world_init(w);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_done(*state);
-	free(*state);
-	return 0;
-}
-
 static void make_tree(const char *root)
 {
 	tree_directory(root, "d", 0750);
@@ -270,7 +252,7 @@ static void test_other_types(void **state)
 	world_run_well(w);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {

@@ -21,24 +21,6 @@
 #include "tree.h"
 #include "world.h"
 
-static int setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return -1;
-	world_init(w);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_done(*state);
-	free(*state);
-	return 0;
-}
-
 static void make_common(const char *root)
 {
 	tree_directory(root, "d", 0750);
@@ -397,7 +379,7 @@ static void test_comparison_with_each_call(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(removes),
 	    TEST(each_call_fails_once),

@@ -21,24 +21,6 @@
  * before the last one has been begun. */
 #define LARGE (32u * 1024 * 1024)
 
-static int setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return -1;
-	world_init(w);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	world_done(*state);
-	free(*state);
-	return 0;
-}
-
 static void make_tree(const char *root)
 {
 	tree_directory(root, "d", 0750);
@@ -488,7 +470,7 @@ static void test_retry_link(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(file),
 	    TEST(file_again),

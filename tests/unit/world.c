@@ -33,6 +33,24 @@ void world_done(struct world *w)
 	tree_remove(w->base);
 }
 
+int world_setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -1;
+	world_init(w);
+	*state = w;
+	return 0;
+}
+
+int world_teardown(void **state)
+{
+	world_done(*state);
+	free(*state);
+	return 0;
+}
+
 void world_begin_anew(struct world *w)
 {
 	tree_remove(w->path[DESTINATION]);

@@ -58,6 +58,10 @@ struct world_run {
 void world_init(struct world *w);
 void world_done(struct world *w);
 
+/* Setup and teardown of a test whose state is a world. */
+int world_setup(void **state);
+int world_teardown(void **state);
+
 /* Empties the destination and the state. */
 void world_begin_anew(struct world *w);
 

@@ -130,6 +130,17 @@ run_sync() {
 	fi
 }
 
+# says WORDS...: standard error has each of them.
+says() {
+	local words
+	for words; do
+		grep -qF -e "$words" "$errors_file" && continue
+		echo "not said: $words" >&2
+		cat "$errors_file" >&2
+		return 1
+	done
+}
+
 # start_sync [OPTION...]: a run in the background; its pid is in $sync_pid.
 # A shell lets its background commands ignore SIGINT: undone here.
 start_sync() {
@@ -139,12 +150,7 @@ start_sync() {
 	sync_pid=$!
 }
 
-sync_is_gone() {
-	local stat
-	stat=$(cat "/proc/$sync_pid/stat" 2>/dev/null) || return 0
-	stat=${stat##*) }
-	[ "${stat%% *}" = Z ]
-}
+sync_is_gone() { process_is_gone "$sync_pid"; }
 
 # during_sync SECONDS COMMAND...: until COMMAND succeeds while the run goes on;
 # a failure when the run ends before, or the time does.

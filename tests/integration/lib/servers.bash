@@ -40,6 +40,25 @@ wait_for() {
 	done
 }
 
+# process_is_gone PID: ended, whether or not somebody has asked for its status.
+process_is_gone() {
+	local stat
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+	stat=${stat##*) }
+	[ "${stat%% *}" = Z ]
+}
+
+# need_root WHY: to be called in setup() or a test. Skips the test for who is not
+# root, unless the caller demands that everything runs.
+need_root() {
+	((EUID != 0)) || return 0
+	if [ "${EFSBRIDGE_REQUIRE_ALL:-0}" = 1 ]; then
+		echo "$1 needs root and EFSBRIDGE_REQUIRE_ALL=1" >&2
+		return 1
+	fi
+	skip "$1 needs root"
+}
+
 # have_servers: is there an NFS server to start here?
 have_servers() {
 	command -v ganesha.nfsd >/dev/null

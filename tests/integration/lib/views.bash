@@ -32,14 +32,6 @@ need_fuse() {
 	skip "$why"
 }
 
-# process_is_gone PID: ended, whether or not somebody has asked for its status.
-process_is_gone() {
-	local stat
-	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
-	stat=${stat##*) }
-	[ "${stat%% *}" = Z ]
-}
-
 # is_mounted DIR: is a view mounted there? Asks the kernel, not the view.
 is_mounted() {
 	awk -v dir="${1// /\\040}" '$5 == dir && / - fuse\.efsbridge / { found = 1 }
