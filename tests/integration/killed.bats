@@ -114,14 +114,15 @@ calls_made() {
 has_made() { [ "$(calls_made)" -ge "$1" ]; }
 made_or_over() { sync_is_gone || has_made "$1"; }
 
-# listed: how often the destination was asked for a listing. A first
-# connection is tried once, so before that a run may end.
+# listed: how often the destination was asked for a listing.
 listed() {
 	stat_of "$(proxy_stats "${far_destination:-far_destination}")" op_READDIR
 }
 lists_or_over() { sync_is_gone || [ "$(listed)" -gt "$1" ]; }
 
-# begin_sync [OPTION...]: a run in the background that has opened both sides.
+# begin_sync [OPTION...]: a run in the background that has opened both sides:
+# before that a server that takes no connections ends it. What else may happen
+# to it may happen at any moment.
 begin_sync() {
 	local before
 	before=$(listed)
@@ -182,12 +183,12 @@ other_side() {
 
 # suffer_often TIMES WHAT...: during runs, one of these after the other, now at
 # one side and now at the other; `both` counts twice. Each run must end well, by
-# itself. In $suffered is how often it was.
+# itself. In $suffered is how often it was. $begin is how a run begins.
 suffer_often() {
-	local times=$1 n changes=0 side=source r what
+	local times=$1 n changes=0 side=source r what begin=${begin:-begin_sync}
 	shift
 	suffered=0
-	begin_sync --deleted=remove
+	"$begin" --deleted=remove
 	for ((n = 0; suffered < times; n++)); do
 		r=1
 		while ((r == 1)); do
@@ -198,7 +199,7 @@ suffer_often() {
 			expect FilesFailed=0 Status=SUCCESS
 			is_whole
 			change $((++changes))
-			begin_sync --deleted=remove
+			"$begin" --deleted=remove
 		done
 		((r == 0))
 		what=${*:n % $# + 1:1}
@@ -308,7 +309,7 @@ client_ids() {
 }
 
 @test "a server, or the network, gone for longer than the lease" {
-	local before
+	local before begin=start_sync
 	fresh_pair far
 	source+='?conns=2'
 	destination+='?conns=2'
@@ -462,7 +463,7 @@ between_exact() {
 		mv "$from" "$source_dir"
 		"$VERSIONS" note "$known" "$source_dir"
 		mark
-		begin_sync
+		start_sync
 		while ((cuts < CUTS)) && moment 40; do
 			proxy_cut "far_${side/destination/exact}"
 			cuts=$((cuts + 1))
