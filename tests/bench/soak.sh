@@ -146,7 +146,7 @@ proxy_again() {
 		END { print n + 0 }' "$d/stats" 2>/dev/null)))
 	"$NFSPROXY" --listen "$port" --connect "127.0.0.1:$(server_port "$side")" \
 		--stats "$d/stats" "$@" </dev/null >>"$d/log" 2>&1 3>&- 4>&- &
-	echo $! >"$d/pid"
+	server_note "far_$side" $!
 	disown
 }
 

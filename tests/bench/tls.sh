@@ -38,7 +38,7 @@ front_start() {
 		--certificate "$SERVERS_DIR/certificate.pem" \
 		--key "$SERVERS_DIR/key.pem" --log "$SERVERS_DIR/front/log" \
 		</dev/null >&2 &
-	echo $! >"$SERVERS_DIR/front/pid"
+	server_note front $!
 	disown
 	wait_for 10 test -s "$SERVERS_DIR/front/port"
 }

@@ -185,9 +185,9 @@ what is done is kept"
 	fill_source
 	fill_destination
 	view_start --retries=0
-	wait_for 20 grep -qF 'full: make room and run again' \
+	wait_for 60 grep -qF 'full: make room and run again' \
 		"$mountpoint/.sync/log"
-	wait_for 20 grep -q 'State *IDLE' "$mountpoint/.sync/status"
+	wait_for 60 grep -q 'State *IDLE' "$mountpoint/.sync/status"
 	whole_or_before
 	# Whatever was copied or not, the source is what is shown.
 	diff -r --no-dereference "$source_dir/sub" "$mountpoint/sub"
@@ -195,8 +195,8 @@ what is done is kept"
 	cmp "$source_dir/replaced" "$mountpoint/replaced"
 	roomy "$destination_dir"
 	echo start >"$mountpoint/.sync/control"
-	wait_for 20 grep -qF 'SUCCESS' "$mountpoint/.sync/log"
-	view_end 5
+	wait_for 60 grep -qF 'SUCCESS' "$mountpoint/.sync/log"
+	view_end 60
 	contains_tree "$source_dir" "$destination_dir"
 	no_temp_names "$destination_dir"
 }
@@ -268,8 +268,8 @@ read-write, and run again, what is done is kept"
 	mount -o remount,rw "$destination_dir"
 	# In the middle of a run, at a moment when nothing is open for writing.
 	start_sync --bwlimit=2M
-	during_sync 30 has_entries "$destination_dir" 20
-	wait_for 30 mount -o remount,ro "$destination_dir" 2>/dev/null
+	during_sync 60 has_entries "$destination_dir" 20
+	wait_for 60 mount -o remount,ro "$destination_dir" 2>/dev/null
 	end_sync 1
 	said_once 'read-only: export or mount it read-write'
 	whole_or_before
@@ -382,17 +382,17 @@ view_has_ended() {
 	keep_destination
 	umount "$source_dir"
 	view_start --deleted=remove
-	wait_for 20 grep -qF "source $source: its root is not the directory" \
+	wait_for 60 grep -qF "source $source: its root is not the directory" \
 		"$mountpoint/.sync/log"
-	view_end 5
+	view_end 60
 	as_it_was
 	# Somebody who means it, and then need not say so again.
 	echo new >"$source_dir/new"
 	for meant in --new-root --deleted=keep; do
 		view_start "$meant"
-		wait_for 20 view_has_ended
+		wait_for 60 view_has_ended
 		[ "$(jq -r .Status "$mountpoint/.sync/status.json")" = SUCCESS ]
-		view_end 5
+		view_end 60
 	done
 	[ "$(<"$destination_dir/new")" = new ]
 }
@@ -406,7 +406,7 @@ view_has_ended() {
 	cp -a "$source_dir" "$BATS_TEST_TMPDIR/whole"
 	mkdir "$destination_dir/own"
 	start_sync --deleted=remove --bwlimit=2M
-	during_sync 30 has_entries "$destination_dir" 20
+	during_sync 60 has_entries "$destination_dir" 20
 	# What is in use is not unmounted but by force.
 	run ! umount "$source_dir"
 	umount -l "$source_dir"
@@ -454,7 +454,7 @@ fickle_with() {
 		[ "$(find "$destination_dir" -type f -not -newermt 2003-01-01 |
 			wc -l)" -ge 5 ]
 	}
-	during_sync 30 some_are_old
+	during_sync 60 some_are_old
 	fickle_without
 	local got=0
 	wait_for 90 sync_is_gone
@@ -696,7 +696,7 @@ with_clock() {
 		fill_source
 		clock_set 0
 		start_sync --bwlimit=5M --max-duration=1h
-		during_sync 30 has_entries "$destination_dir" 10
+		during_sync 60 has_entries "$destination_dir" 10
 		clock_set "$jump"
 		end_sync 0
 		same_tree "$source_dir" "$destination_dir"
@@ -743,7 +743,7 @@ no_nonsense() {
 	fill_source
 	local jump seen
 	view_start --bwlimit=3M --interval=1s
-	wait_for 30 has_entries "$destination_dir" 10
+	wait_for 60 has_entries "$destination_dir" 10
 	for jump in 36000 -36000 315360000 -315360000; do
 		clock_set "$jump"
 		no_nonsense
@@ -761,8 +761,8 @@ no_nonsense() {
 			[ "$(jq .EndedExecution \
 				"$mountpoint/.sync/status.json")" -gt "$1" ]
 		}
-		wait_for 20 more_ended "$((seen + 1))"
+		wait_for 60 more_ended "$((seen + 1))"
 		no_nonsense
 	done
-	view_end 5
+	view_end 60
 }

@@ -28,8 +28,8 @@ setup() {
 	fresh_pair far
 	"$MKTREE" --seed 1 --entries 3000 "$source_dir"
 	head -c 40M /dev/urandom >"$source_dir/large"
-	coproc "$EXECUTIONS" "$state" "$source?deadline=3" \
-		"$destination?deadline=3" 2>"$errors_file" 3>&- 4>&-
+	coproc "$EXECUTIONS" "$state" "$source?deadline=6" \
+		"$destination?deadline=6" 2>"$errors_file" 3>&- 4>&-
 	executions=$COPROC_PID
 	exec {ask}>&"${COPROC[1]}"- {answer}<&"${COPROC[0]}"-
 }

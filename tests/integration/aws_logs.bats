@@ -93,7 +93,8 @@ lines() {
 	run -0 --separate-stderr logs -q 65536 -n 100000 -t 20000 </dev/null
 	[[ $output =~ ^sent\ ([0-9]+)\ dropped\ ([0-9]+)\ refused\ 0\ queued\ 0\ slow\ ([0-9]+)$ ]]
 	sent=${BASH_REMATCH[1]} dropped=${BASH_REMATCH[2]} slow=${BASH_REMATCH[3]}
-	((dropped > 0 && slow < 1000))
+	# A request takes 300,000 us.
+	((dropped > 0 && slow < 100000))
 	# All are accounted for; among those sent is the word about the rest,
 	# perhaps in pieces.
 	arrived | grep 'messages were dropped here: the queue was full$' \
@@ -107,13 +108,13 @@ lines() {
 	begin=${EPOCHREALTIME/./}
 	run -0 --separate-stderr logs -t 500 <<<"$(lines 10)"
 	[[ $output == 'sent 0 dropped 10 refused 0 queued 0 '* ]]
-	((${EPOCHREALTIME/./} - begin < 3000000 * EFSBRIDGE_SLOW))
+	((${EPOCHREALTIME/./} - begin < 20000000))
 	# A request that hangs is cancelled.
-	aws_behaves '{"hang": 5}'
+	aws_behaves '{"hang": 60}'
 	begin=${EPOCHREALTIME/./}
 	run -0 --separate-stderr logs -t 500 <<<"$(lines 10)"
 	[[ $output == 'sent 0 dropped 10 refused 0 queued 0 '* ]]
-	((${EPOCHREALTIME/./} - begin < 3000000 * EFSBRIDGE_SLOW))
+	((${EPOCHREALTIME/./} - begin < 20000000))
 }
 
 @test 'what the service refuses is counted and told' {
@@ -149,7 +150,7 @@ lines() {
 	pid=$!
 	{
 		lines 100
-		wait_for 20 grep -q 'messages wait' "$BATS_TEST_TMPDIR/out"
+		wait_for 60 grep -q 'messages wait' "$BATS_TEST_TMPDIR/out"
 		aws_start --port "${AWS_ENDPOINT_URL_CLOUDWATCH_LOGS##*:}"
 		echo wait
 	} >"$BATS_TEST_TMPDIR/in"

@@ -140,11 +140,11 @@ print(urllib.parse.quote(sys.argv[1]))' "p:q @/$name")
 	aws_behaves '{"fail": 1000}'
 	run -1 upload -c 300 "$file" s3://the-bucket x
 	[[ $output == *'(ECANCELED)' ]]
-	aws_behaves '{"hang": 5}'
+	aws_behaves '{"hang": 60}'
 	begin=${EPOCHREALTIME/./}
 	run -1 upload -c 300 "$file" s3://the-bucket x
 	[[ $output == *'(ECANCELED)' ]]
-	((${EPOCHREALTIME/./} - begin < 3000000 * EFSBRIDGE_SLOW))
+	((${EPOCHREALTIME/./} - begin < 20000000))
 }
 
 @test 'keys that expire meanwhile are fetched anew' {
@@ -175,9 +175,9 @@ in_net() {
 	"$FAKEAWS" --port 443 --upstream http://127.0.0.1:4568 \
 		--tls "$work/pem" "$work/aws" >"$work/log" 2>&1 &
 	trap 'kill $(jobs -p)' EXIT
-	wait_for 20 test -e "$work/aws/port"
+	wait_for 60 test -e "$work/aws/port"
 	# It is known by its answer, whatever that is.
-	wait_for 20 bash -c 'exec 9<>/dev/tcp/127.0.0.1/4568' 2>"$work/probe"
+	wait_for 60 bash -c 'exec 9<>/dev/tcp/127.0.0.1/4568' 2>"$work/probe"
 	export AWS_REGION=us-east-1
 	if "$AWSTOOL" upload "$work/file" s3://the-bucket k; then
 		return 1

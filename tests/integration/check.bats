@@ -198,9 +198,9 @@ check_is_gone() { process_is_gone "$check_pid"; }
 		env --default-signal=INT "$EFSBRIDGE" check --json "$source" \
 			"$destination" >"$output_file" 2>"$errors_file" 3>&- 4>&- &
 		check_pid=$!
-		wait_for 20 sample_is_there
+		wait_for 60 sample_is_there
 		kill "-$signal" "$check_pid"
-		wait_for 10 check_is_gone
+		wait_for 60 check_is_gone
 		status=0
 		wait "$check_pid" || status=$?
 		[ "$status" = 130 ]

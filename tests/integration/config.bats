@@ -157,8 +157,8 @@ copies_by_name() {
 	"$EFSBRIDGE" -f --config "$config" nightly "$mountpoint" \
 		2>"$view_errors" 3>&- 4>&- &
 	view_pid=$!
-	views_pids+=("$view_pid")
-	wait_for 30 view_is_ready_or_gone
+	views_known+=("$(known_as "$view_pid")")
+	wait_for 60 view_is_ready_or_gone
 	[ "$(cat "$mountpoint/file")" = data ]
 	[ "$(jq -r '.Task, .Interval, .Jobs' "$mountpoint/.bridge/task.json" |
 		tr '\n' ' ')" = 'nightly 900000 3 ' ]
@@ -169,8 +169,8 @@ copies_by_name() {
 	"$EFSBRIDGE" -f --config "$config" --no-sync nightly "$mountpoint" \
 		2>"$view_errors" 3>&- 4>&- &
 	view_pid=$!
-	views_pids+=("$view_pid")
-	wait_for 30 view_is_ready_or_gone
+	views_known+=("$(known_as "$view_pid")")
+	wait_for 60 view_is_ready_or_gone
 	is_mounted "$mountpoint"
 	view_end
 }

@@ -108,7 +108,7 @@ flip() {
 		done
 	) &
 	pid=$!
-	wait_for 10 test -s "$source_dir/changing"
+	wait_for 60 test -s "$source_dir/changing"
 	cutover 1
 	touch "$BATS_TEST_TMPDIR/stop"
 	wait "$pid"

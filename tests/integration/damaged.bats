@@ -210,14 +210,14 @@ entries and makes a new one"
 	need_fuse
 	flip $((4096 * 60)) $((4096 * 8))
 	view_start
-	wait_for 20 grep -qF 'manifest.db is damaged: stopped' \
+	wait_for 60 grep -qF 'manifest.db is damaged: stopped' \
 		"$mountpoint/.sync/log"
 	cat "$mountpoint/file" "$mountpoint/.sync/status" \
 		"$mountpoint/.sync/status.json" "$mountpoint/.sync/errors" \
 		>/dev/null || true
 	# It may be in the way of who looks, not of the end.
 	find "$mountpoint" -name nothing >/dev/null 2>&1 || true
-	view_end 10 || true
+	view_end 60 || true
 	run ! is_mounted "$mountpoint"
 	nothing_touched
 }
@@ -291,7 +291,7 @@ hold() {
 	HOLD
 	holder=$!
 	disown
-	wait_for 20 test -e "$state/held"
+	wait_for 60 test -e "$state/held"
 }
 
 @test "another run holds the task, another program the manifest" {
@@ -306,7 +306,7 @@ hold() {
 	"$EFSBRIDGE" sync --quiet --bwlimit=1M --state "$state" \
 		"$BATS_TEST_TMPDIR/slow" "$elsewhere" 3>&- 4>&- &
 	sync_pid=$!
-	wait_for 20 some_temp_name "$elsewhere"
+	wait_for 60 some_temp_name "$elsewhere"
 	command_ends 4 sync --no-queue --state "$state" \
 		"$BATS_TEST_TMPDIR/slow" "$elsewhere"
 	says "is run by process $sync_pid; run again when it has ended"

@@ -415,16 +415,16 @@ control_refuses() {
 	view
 	tail -n 1 -s 0.1 -f "$sync/log" >"$followed" 2>/dev/null 3>&- 4>&- &
 	pid=$!
-	wait_for 10 test -s "$followed"
+	wait_for 60 test -s "$followed"
 	followed_has() { grep -q "\"$1\" is no command" "$followed"; }
 	until [ -e "$state/log.1" ] || ((++word > 50)); do
 		control_refuses 'Invalid argument' "old-$word"
 		# Seen before the file is full.
-		[ "$word" != 1 ] || wait_for 10 followed_has old-1
+		[ "$word" != 1 ] || wait_for 60 followed_has old-1
 	done
 	[ "$(stat -c %s "$state/log.1")" -gt 8388000 ]
 	control_refuses 'Invalid argument' new
-	wait_for 10 followed_has new
+	wait_for 60 followed_has new
 	kill "$pid"
 	[ "$(stat -c %s "$sync/log")" -lt 10000 ]
 	cmp "$sync/log" "$state/log"
@@ -443,7 +443,7 @@ control_refuses() {
 	for round in first second third; do
 		echo "$round round"
 		for f in $texts log history/1/summary.json; do
-			timeout 5 cat "$sync/$f" >/dev/null || waited+=" $f"
+			timeout 60 cat "$sync/$f" >/dev/null || waited+=" $f"
 		done
 	done
 	server_signal source CONT

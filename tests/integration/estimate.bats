@@ -171,9 +171,9 @@ estimate_is_gone() { process_is_gone "$estimate_pid"; }
 		--sample=60s "$source" "$destination" >"$output_file" \
 		2>"$errors_file" 3>&- 4>&- &
 	estimate_pid=$!
-	wait_for 30 sample_has_begun
+	wait_for 60 sample_has_begun
 	kill -INT "$estimate_pid"
-	wait_for 30 estimate_is_gone
+	wait_for 60 estimate_is_gone
 	status=0
 	wait "$estimate_pid" || status=$?
 	[ "$status" = 130 ]

@@ -181,7 +181,7 @@ copies_a_tree() {
 			$((100 + $(entries_in "$destination_dir")))
 		server_restart "$name"
 	done
-	end_sync 0 120
+	end_sync 0 240
 	all_is_well
 }
 
@@ -214,7 +214,7 @@ copies_a_tree() {
 	server_restart source
 	wait_for 60 reached_or_over 1000
 	proxy_cut far_source
-	end_sync 0 120
+	end_sync 0 240
 	all_is_well
 }
 

@@ -230,7 +230,7 @@ has_ended() {
 	echo out >"$source_dir/out/file"
 	echo in >"$source_dir/in"
 	view_start --exclude=/out
-	wait_for 30 has_ended 1
+	wait_for 60 has_ended 1
 	[ "$(cat "$mountpoint/out/file")" = out ]
 	[ "$(cat "$mountpoint/in")" = in ]
 	grep -q '/out' "$mountpoint/.sync/task.json"
@@ -382,15 +382,15 @@ names() {
 	echo d/3 >"$BATS_TEST_TMPDIR/list"
 	cd "$BATS_TEST_TMPDIR"
 	view_start --files-from=list
-	wait_for 30 has_ended 1
+	wait_for 60 has_ended 1
 	[ "$(names "$destination_dir")" = 'd d/3 ' ]
 	[ "$(cat "$mountpoint/f/6")" = 6 ]
 	echo f/6 >"$BATS_TEST_TMPDIR/list"
 	echo start >"$mountpoint/.sync/control"
-	wait_for 30 has_ended 2
+	wait_for 60 has_ended 2
 	[ "$(names "$destination_dir")" = 'd d/3 f f/6 ' ]
 	echo ../f >"$BATS_TEST_TMPDIR/list"
 	echo start >"$mountpoint/.sync/control"
-	wait_for 30 grep -q ':1: a path with .. in it' "$mountpoint/.sync/log"
+	wait_for 60 grep -q ':1: a path with .. in it' "$mountpoint/.sync/log"
 	view_end
 }

@@ -99,7 +99,7 @@ linger() {
 	view_start --no-sync
 	in_private linger &
 	pid=$!
-	wait_for 20 test -e "$BATS_TEST_TMPDIR/there"
+	wait_for 60 test -e "$BATS_TEST_TMPDIR/there"
 	view_end
 	touch "$BATS_TEST_TMPDIR/done"
 	wait "$pid"
@@ -142,9 +142,9 @@ mount_for_real() {
 	[ "$(cat "$mnt/here")" = 'of the source' ]
 	[ "$(cat "$mnt/there")" = 'of the destination' ]
 	[ -s "$mnt/.sync/status" ]
-	wait_for 20 test -e "$work/destination/here"
+	wait_for 60 test -e "$work/destination/here"
 	umount "$mnt"
-	wait_for 20 is_free
+	wait_for 60 is_free
 
 	echo 'for nobody' >"$work/source/later"
 	private_file /etc/fstab <<-TABLE
@@ -156,7 +156,7 @@ mount_for_real() {
 	# A second time there is nothing to do.
 	mount -a -t fuse.efsbridge
 	umount "$mnt"
-	wait_for 20 is_free
+	wait_for 60 is_free
 	[ ! -e "$work/destination/later" ]
 
 	mount -t fuse.efsbridge -o "destination=$work/missing,state=$work/state" \

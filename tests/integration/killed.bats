@@ -123,6 +123,7 @@ lists_or_over() { sync_is_gone || [ "$(listed)" -gt "$1" ]; }
 # begin_sync [OPTION...]: a run in the background that has opened both sides:
 # before that a server that takes no connections ends it. What else may happen
 # to it may happen at any moment.
+# shellcheck disable=SC2120
 begin_sync() {
 	local before
 	before=$(listed)
@@ -352,7 +353,7 @@ says_any() { grep -q "$1" "$2"; }
 	begin_sync
 	moment 100
 	network_goes
-	during_sync 30 says_any 'still trying' "$errors_file"
+	during_sync 60 says_any 'still trying' "$errors_file"
 	outlast
 	goes_on "$sync_pid"
 	network_is_back
@@ -373,9 +374,9 @@ says_any() { grep -q "$1" "$2"; }
 	begin_sync
 	moment 100
 	network_goes
-	during_sync 30 says_any 'still trying' "$errors_file"
+	during_sync 60 says_any 'still trying' "$errors_file"
 	kill -INT "$sync_pid"
-	end_sync 130 10
+	end_sync 130
 	no_wrong_byte
 	network_is_back
 	run_sync 0
@@ -399,7 +400,7 @@ view_state() {
 	network_goes
 	cat "$mountpoint/late" >"$BATS_TEST_TMPDIR/late" 3>&- 4>&- &
 	reader=$!
-	wait_for 30 view_says \
+	wait_for 60 view_says \
 		'^Waiting .*for the .*: not answering since .*, still trying'
 	jq -e '.SourceSilentSince // .DestinationSilentSince' \
 		"$mountpoint/.sync/status.json"
@@ -407,10 +408,10 @@ view_state() {
 		grep 'waiting .*still trying'
 	view_state RUNNING
 	echo cancel >"$mountpoint/.sync/control"
-	wait_for 10 view_state IDLE
+	wait_for 60 view_state IDLE
 	[ "$(jq -r .Status "$mountpoint/.sync/status.json")" = CANCELLED ]
 	echo start >"$mountpoint/.sync/control"
-	wait_for 30 view_says '^Waiting '
+	wait_for 60 view_says '^Waiting '
 	outlast
 	view_state RUNNING
 	goes_on "$reader"

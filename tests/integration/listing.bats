@@ -97,7 +97,7 @@ odd_entries() {
 		"$BATS_TEST_TMPDIR/names" "$mountpoint/flat" \
 		>"$BATS_TEST_TMPDIR/looks" 3>&- 4>&- &
 	pid=$!
-	wait_for 20 test -s "$BATS_TEST_TMPDIR/looks"
+	wait_for 60 test -s "$BATS_TEST_TMPDIR/looks"
 	# Files are made, then replaced by newer ones.
 	for i in 1 2 3; do
 		echo start >"$mountpoint/.sync/control"
@@ -180,10 +180,10 @@ runs_have_ended() {
 	# The first is interrupted, the second waits to the end.
 	ls "$mountpoint/dir" >"$BATS_TEST_TMPDIR/first" 2>&1 3>&- 4>&- &
 	pid=$!
-	wait_for 10 is_waiting "$pid"
+	wait_for 60 is_waiting "$pid"
 	ls "$mountpoint/dir" >"$BATS_TEST_TMPDIR/second" 2>&1 3>&- 4>&- &
 	kill -TERM "$pid"
-	wait_for 5 process_is_gone "$pid"
+	wait_for 60 process_is_gone "$pid"
 	[ ! -s "$BATS_TEST_TMPDIR/first" ]
 	[ ! -s "$BATS_TEST_TMPDIR/second" ]
 	server_signal source CONT
@@ -210,7 +210,7 @@ is_waiting() {
 	[ "$status" != 0 ]
 	[[ "$output" == *'Input/output error'* ]]
 	server_signal source CONT
-	wait_for 20 lists_both
+	wait_for 60 lists_both
 	view_end
 }
 

@@ -131,10 +131,10 @@ entries() {
 	head -c 3000000 /dev/urandom >"$source_dir/large"
 	echo small >"$source_dir/small"
 	start_sync --log="$log" --log-level=transfer --bwlimit=1M --jobs=2
-	during_sync 30 grep -q 'transferred small' "$log"
+	during_sync 60 grep -q 'transferred small' "$log"
 	mv "$log" "$log.old"
 	kill -HUP "$sync_pid"
-	during_sync 30 test -e "$log"
+	during_sync 60 test -e "$log"
 	end_sync 0
 	grep -q 'transferred large' "$log"
 	grep -q ' done in ' "$log"
@@ -175,14 +175,14 @@ entries() {
 	small_tree
 	rm -r "$destination_dir/bad"
 	view_begin --log="$log" --log-level=transfer
-	wait_for 30 grep -q 'execution 1 ended' "$log"
+	wait_for 60 grep -q 'execution 1 ended' "$log"
 	grep -q 'transferred d/new' "$log"
 	grep -q 'transferred d/new' "$mountpoint/.sync/log"
 	mv "$log" "$log.old"
 	kill -HUP "$view_pid"
-	wait_for 30 test -e "$log"
+	wait_for 60 test -e "$log"
 	is_mounted "$mountpoint"
-	view_end 10
+	view_end 60
 	grep -q 'unmounted from' "$log"
 	[ ! -s "$view_errors" ]
 }

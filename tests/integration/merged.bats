@@ -93,7 +93,7 @@ run_has_ended() {
 	# while it goes on.
 	echo start >"$mountpoint/.sync/control"
 	for looks in 1 2; do
-		wait_for 30 more_is_copied
+		wait_for 60 more_is_copied
 		echo pause >"$mountpoint/.sync/control"
 		! run_has_ended 1 || return 1
 		shows_union "in the middle of the sync, look $looks"
@@ -128,7 +128,7 @@ run_has_ended() {
 	[ "$(origin_of other)" = destination ]
 	inode=$(stat -c %i "$mountpoint/file")
 	echo start >"$mountpoint/.sync/control"
-	wait_for 30 run_has_ended 1
+	wait_for 60 run_has_ended 1
 	[ "$(origin_of file)" = destination ]
 	[ "$(stat -c %i "$mountpoint/file")" = "$inode" ]
 	[ "$(getfattr --only-values -n user.efsbridge.state "$mountpoint/file")" = verified ]
@@ -137,7 +137,7 @@ run_has_ended() {
 	[ "$(origin_of file)" = source ]
 	[ "$(cat "$mountpoint/file")" = 'two, longer' ]
 	echo start >"$mountpoint/.sync/control"
-	wait_for 30 run_has_ended 2
+	wait_for 60 run_has_ended 2
 	[ "$(origin_of file)" = destination ]
 	[ "$(cat "$mountpoint/file")" = 'two, longer' ]
 	[ "$(stat -c %i "$mountpoint/file")" = "$inode" ]
@@ -201,7 +201,7 @@ without_sockets() {
 	[ -z "$(git -c safe.directory='*' status --porcelain)" ]
 	[ "$(git -c safe.directory='*' log --oneline | wc -l)" = 1 ]
 	git -c safe.directory='*' fsck --no-progress
-	wait_for 30 run_has_ended 1
+	wait_for 60 run_has_ended 1
 	[ -z "$(git -c safe.directory='*' status --porcelain)" ]
 	cd /
 	view_end

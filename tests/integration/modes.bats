@@ -345,9 +345,9 @@ make_extra() {
 	[ -e "$destination_dir/gone/below" ]
 	echo start >"$mountpoint/.sync/control"
 	is_removed() { [ ! -e "$destination_dir/theirs" ]; }
-	wait_for 30 is_removed
+	wait_for 60 is_removed
 	only_one_is_shown() { [ "$(ls "$mountpoint")" = stays ]; }
-	wait_for 30 only_one_is_shown
+	wait_for 60 only_one_is_shown
 	[ "$(ls "$destination_dir")" = stays ]
 	view_end
 }

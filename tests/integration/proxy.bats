@@ -101,7 +101,7 @@ talk() {
 	many=$(talk distant "${nulls[@]}")
 	((one >= 200))
 	# One after the other they would take 40 seconds.
-	((many >= 200 && many < 4000))
+	((many >= 200 && many < 20000))
 }
 
 @test "a plain proxy delays as well, and passes on all of it" {
@@ -110,7 +110,7 @@ talk() {
 	# Split or whole, understood or not: it does not look.
 	took=$(talk plain null look split future)
 	after=$(proxy_stats plain)
-	((took >= 200 && took < 4000))
+	((took >= 200 && took < 20000))
 	[ "$(stat_of "$after" calls)" = 0 ]
 	[ $(($(stat_of "$after" bytes_up) - $(stat_of "$before" bytes_up))) = \
 		$((44 + 84 + 88 + 60)) ]
@@ -134,8 +134,8 @@ talk() {
 	talk ending null
 	pid=$(server_pid ending)
 	kill -TERM "$pid"
-	wait_for 5 test -e "$SERVERS_DIR/ending/stats"
-	wait_for 5 server_is_gone ending
+	wait_for 60 test -e "$SERVERS_DIR/ending/stats"
+	wait_for 60 server_is_gone ending
 	[ "$(stat_of "$(<"$SERVERS_DIR/ending/stats")" calls)" = 1 ]
 }
 

@@ -511,7 +511,7 @@ metric() { sed -n "s/^efsbridge_$1{.*} //p" "$metrics"; }
 	head -c 4000000 /dev/urandom >"$source_dir/file"
 	start_sync --metrics-file="$metrics" --bwlimit=1M
 	is_told() { [ -e "$metrics" ] && [ "$(metric running)" = 1 ]; }
-	during_sync 30 is_told
+	during_sync 60 is_told
 	end_sync 0
 	[ "$(metric running)" = 0 ]
 	run_sync 0 --metrics-file="$BATS_TEST_TMPDIR/no/run.prom"

@@ -128,8 +128,8 @@ run_is_seen() {
 	fresh_pair far
 	"$MKTREE" --uniform --dirs 30 --files 60 --size 100 "$source_dir"
 	run -2 status
-	start_sync
-	during_sync 20 run_is_seen
+	start_sync --iops-limit=300
+	during_sync 60 run_is_seen
 	run -0 status
 	[[ $output == *"RUNNING, execution 1 since"* ]]
 	run -0 history_of
@@ -235,7 +235,7 @@ watched_twice() { [ "$(grep -c '"Execution":1' "$watched")" -ge 2 ]; }
 	watched=$BATS_TEST_TMPDIR/watched
 	env --default-signal=INT "$EFSBRIDGE" status --watch --json \
 		--state "$state" >"$watched" 3>&- 4>&- &
-	wait_for 20 watched_twice
+	wait_for 60 watched_twice
 	kill -INT $!
 	run ! wait $!
 }

@@ -276,10 +276,10 @@ setup() {
 	fresh_pair far
 	head -c 100M /dev/urandom >"$source_dir/large"
 	mkdir "$source_dir/dir" "$destination_dir/dir"
-	start_sync
-	during_sync 30 some_temp_name "$destination_dir"
+	start_sync --bwlimit=5M
+	during_sync 60 some_temp_name "$destination_dir"
 	kill -KILL "$sync_pid"
-	wait_for 30 sync_is_gone
+	wait_for 180 sync_is_gone
 
 	# The names of one task begin alike.
 	task=$(find "$destination_dir" -name "$TEMP_PREFIX*" -printf '%f' -quit)
@@ -359,13 +359,13 @@ setup() {
 	need_servers
 	fresh_pair far
 	"$MKTREE" --uniform --dirs 60 --files 60 --size 100 "$source_dir"
-	start_sync
-	during_sync 30 has_entries "$destination_dir" 100
+	start_sync --iops-limit=1000
+	during_sync 60 has_entries "$destination_dir" 100
 	kill -STOP "$sync_pid"
 	find "$source_dir" -name 'file-*[13579]' -delete
 	rm -r "$source_dir/dir-00058"
 	kill -CONT "$sync_pid"
-	wait_for 60 sync_is_gone
+	wait_for 180 sync_is_gone
 	wait "$sync_pid" || [ $? = 1 ]
 	no_suspicious_words
 	contains_tree "$source_dir" "$destination_dir"
@@ -384,7 +384,7 @@ setup() {
 		done
 	) 3>&- &
 	start_sync
-	wait_for 60 sync_is_gone
+	wait_for 180 sync_is_gone
 	rm "$BATS_TEST_TMPDIR/go"
 	wait "$sync_pid" || [ $? = 1 ]
 	no_suspicious_words
@@ -685,7 +685,7 @@ milliseconds_to() {
 	# A busy machine is slow to tell: one of three is in time.
 	for entries in 150 1500 3000; do
 		start_sync
-		during_sync 30 has_entries "$destination_dir" "$entries"
+		during_sync 60 has_entries "$destination_dir" "$entries"
 		kill -INT "$sync_pid"
 		took=$(milliseconds_to wait_for 20 sync_is_gone)
 		end_sync 130
@@ -715,7 +715,7 @@ milliseconds_to() {
 	# A busy machine is slow to tell: one of three is in time.
 	for size in "${sizes[@]}"; do
 		start_sync
-		during_sync 30 temp_is_large "$size"
+		during_sync 60 temp_is_large "$size"
 		kill -TERM "$sync_pid"
 		took=$(milliseconds_to wait_for 20 sync_is_gone)
 		end_sync 130
@@ -736,12 +736,12 @@ milliseconds_to() {
 	need_servers
 	fresh_pair far
 	"$MKTREE" --uniform --dirs 100 --files 100 --size 1000 "$source_dir"
-	start_sync --quiet
-	during_sync 30 has_entries "$destination_dir" 150
+	start_sync --quiet --iops-limit=4000
+	during_sync 60 has_entries "$destination_dir" 150
 	[ ! -s "$errors_file" ]
 	kill -USR1 "$sync_pid"
-	during_sync 10 grep -q . "$errors_file"
+	during_sync 60 grep -q . "$errors_file"
 	[ "$(wc -l <"$errors_file")" = 1 ]
 	grep -q '[0-9]' "$errors_file"
-	end_sync 0 120
+	end_sync 0 240
 }

@@ -70,7 +70,7 @@ front_start() {
 		3>&- 4>&- &
 	echo $! >>"$d/fronts"
 	disown
-	wait_for 10 test -s "$d/$name.port"
+	wait_for 60 test -s "$d/$name.port"
 	front_port=$(<"$d/$name.port")
 }
 
@@ -203,7 +203,7 @@ core_of() {
 	case $pattern in
 	core | core.%p)
 		kill -ABRT "$1"
-		wait_for 30 process_is_gone "$1"
+		wait_for 60 process_is_gone "$1"
 		[ -e "$core" ] || mv "$core.$1" "$core"
 		;;
 	*)
@@ -269,7 +269,7 @@ keeps_secret() {
 		--metrics-file="$BATS_TEST_TMPDIR/run.prom"
 	cd "$BATS_TEST_TMPDIR" || return
 	view_start -v -v --report=standard --report-level=all
-	wait_for 30 grep -qF SUCCESS "$mountpoint/.sync/log"
+	wait_for 60 grep -qF SUCCESS "$mountpoint/.sync/log"
 	find "$mountpoint" -type f -exec cat {} + >/dev/null
 	tells_nothing "$1" "$2"
 	if can_dump; then
@@ -282,7 +282,7 @@ keeps_secret() {
 		fi
 	else
 		[ "${EFSBRIDGE_REQUIRE_ALL:-0}" != 1 ] || is_watched
-		view_end 5
+		view_end 60
 	fi
 	[ "$(jq -r .verdict "$BATS_TEST_TMPDIR/seen" | sort -u)" = good ]
 	fronts_stop

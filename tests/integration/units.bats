@@ -100,6 +100,6 @@ run_unit() {
 	run -0 "$EFSBRIDGE" status --config "$PWD/efsbridge.conf" nightly
 	[[ $output == *"$mountpoint"* ]]
 	umount --lazy "$mountpoint"
-	wait_for 20 test ! -e "$state/mount"
-	wait_for 20 flock -n "$state/lock" true
+	wait_for 60 test ! -e "$state/mount"
+	wait_for 60 flock -n "$state/lock" true
 }

@@ -167,8 +167,8 @@ during_sync() {
 # end_sync STATUS [SECONDS]: the background run ends, in time and so.
 end_sync() {
 	local got=0
-	if ! wait_for "${2:-60}" sync_is_gone; then
-		echo "still running after ${2:-60} s" >&2
+	if ! wait_for "${2:-180}" sync_is_gone; then
+		echo "still running after ${2:-180} s" >&2
 		kill -KILL "$sync_pid"
 		return 1
 	fi

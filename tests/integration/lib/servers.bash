@@ -24,7 +24,7 @@
 SERVERS_DIR=${SERVERS_DIR:-${BATS_FILE_TMPDIR:-}}
 
 # How long any fact may take before it counts as a failure.
-SERVERS_DEADLINE_S=${SERVERS_DEADLINE_S:-20}
+SERVERS_DEADLINE_S=${SERVERS_DEADLINE_S:-60}
 
 # A program that is slow, under valgrind for one, may take so many times as long
 # as any wait or bound says.
@@ -57,6 +57,30 @@ need_root() {
 		return 1
 	fi
 	skip "$1 needs root"
+}
+
+# known_as PID: what tells a process from others that get its number later: its
+# number and when it began. Numbers come round soon where processes are many.
+known_as() {
+	local stat fields
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return
+	read -ra fields <<<"${stat##*) }"
+	echo "$1:${fields[19]}"
+}
+
+# end_known KNOWN...: kills those that are still there.
+end_known() {
+	local known
+	for known; do
+		[ "$(known_as "${known%:*}")" != "$known" ] ||
+			kill -KILL "${known%:*}" 2>&- || true
+	done
+}
+
+# server_note NAME PID: who it is from now on.
+server_note() {
+	echo "$2" >"$SERVERS_DIR/$1/pid"
+	known_as "$2" >"$SERVERS_DIR/$1/known" || true
 }
 
 # have_servers: is there an NFS server to start here?
@@ -142,6 +166,8 @@ server_url_by() {
 server_is_alive() {
 	local task stat
 	[ -e "$SERVERS_DIR/$1/pid" ] || return 1
+	[ "$(known_as "$(server_pid "$1")")" = "$(<"$SERVERS_DIR/$1/known")" ] ||
+		return 1
 	for task in /proc/"$(server_pid "$1")"/task/*/stat; do
 		# With its status: in a trap, a bare return means that from
 		# before.
@@ -257,7 +283,7 @@ server_launch() {
 		exec "${within[@]}" ganesha.nfsd -F -f "$d/conf" -L "$d/log" \
 			-p "$d/ganesha.pid" -E "$epoch" </dev/null >>"$d/out" 2>&1 3>&- 4>&-
 	) &
-	echo $! >"$d/pid"
+	server_note "$1" $!
 	disown
 	if ! wait_for "$SERVERS_DEADLINE_S" server_is_ready "$1"; then
 		echo "server $1: not serving after $SERVERS_DEADLINE_S s" >&2
@@ -351,6 +377,7 @@ stands_still() {
 # signal is on its way for a while, in which a server still answers.
 server_signal() {
 	local pid
+	server_is_alive "$1" || return
 	pid=$(server_pid "$1")
 	kill "-$2" "$pid"
 	[ "$2" != STOP ] || wait_for "$SERVERS_DEADLINE_S" stands_still "$pid"
@@ -407,7 +434,7 @@ proxy_start() {
 	rm -f "$d/port"
 	"$NFSPROXY" --listen 0 --connect "127.0.0.1:$port" --port-file "$d/port" \
 		--stats "$d/stats" "$@" </dev/null >"$d/log" 2>&1 3>&- 4>&- &
-	echo $! >"$d/pid"
+	server_note "$name" $!
 	disown
 	if ! wait_for "$SERVERS_DEADLINE_S" test -s "$d/port"; then
 		echo "proxy $name: did not start" >&2

@@ -14,7 +14,7 @@
 # teardown calls views_end, for what a test that failed has left.
 
 views_made=0
-views_pids=()
+views_known=()
 views_mountpoints=()
 
 # need_fuse: to be called in setup(). Skips the test where nothing can be
@@ -68,12 +68,12 @@ view_begin() {
 		"$source" "$destination" "$mountpoint" \
 		>"$mountpoint.output" 2>"$view_errors" 3>&- 4>&- &
 	view_pid=$!
-	views_pids+=("$view_pid")
+	views_known+=("$(known_as "$view_pid")")
 }
 
 view_start() {
 	view_begin "$@"
-	if ! wait_for 30 view_is_ready_or_gone || process_is_gone "$view_pid"; then
+	if ! wait_for 60 view_is_ready_or_gone || process_is_gone "$view_pid"; then
 		show_view 'did not begin'
 		return 1
 	fi
@@ -84,8 +84,8 @@ view_start() {
 # nothing.
 view_ends() {
 	local got=0
-	if ! wait_for "${2:-20}" process_is_gone "$view_pid"; then
-		show_view "is still running after ${2:-20} s"
+	if ! wait_for "${2:-60}" process_is_gone "$view_pid"; then
+		show_view "is still running after ${2:-60} s"
 		return 1
 	fi
 	wait "$view_pid" || got=$?
@@ -112,10 +112,8 @@ view_end() {
 
 # views_end: whatever is left of them.
 views_end() {
-	local pid dir
-	for pid in "${views_pids[@]}"; do
-		process_is_gone "$pid" || kill -KILL "$pid" 2>&- || true
-	done
+	local dir
+	end_known "${views_known[@]}"
 	for dir in "${views_mountpoints[@]}"; do
 		is_not_mounted "$dir" || umount -l "$dir" ||
 			fusermount3 -uz "$dir" || true
