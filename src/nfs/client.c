@@ -5,7 +5,8 @@
  * The client itself has no thread. It resolves the name, opens the first
  * connection on the caller's thread (so that what is wrong can be told at
  * once), measures the round trip with a few SEQUENCEs, and lets the other
- * connections open themselves. From then on it only hands calls to the
+ * connections open themselves, which the owner awaits when it has done all
+ * else. From then on it only hands calls to the
  * connection that has the fewest, and adds connections as long as that brings
  * something (widen.c).
  *
@@ -38,8 +39,9 @@
  * chance. */
 #define OPEN_TRIES 3
 
-/* SEQUENCEs that measure the round trip. */
-#define PINGS 3
+/* SEQUENCEs that measure the round trip; one is enough for such a long one. */
+#define PINGS       3
+#define RTT_SURE_NS (50 * NS_PER_MS)
 
 #define CONNS_MAX 16
 
@@ -211,9 +213,12 @@ static void measure(struct client *c)
 {
 	struct call call = {.compound = compound_new()};
 
-	for (int i = 0; call.compound && i < PINGS; i++)
+	for (int i = 0; call.compound && i < PINGS; i++) {
 		if (client_run(c, &call) == 0)
 			blob_unref(call.reply.blob);
+		if (client_get_rtt_ns(c) >= RTT_SURE_NS)
+			break;
+	}
 	compound_free(call.compound);
 }
 
@@ -247,11 +252,16 @@ static bool add_conn(struct client *c)
 
 static void open_others(struct client *c, unsigned count)
 {
-	int64_t deadline = clock_now_ns() + SETTLE_NS;
-
 	while (c->count < count && add_conn(c))
 		;
-	for (unsigned i = 1; i < c->count; i++)
+}
+
+void client_settle(struct client *c)
+{
+	int64_t deadline = clock_now_ns() + SETTLE_NS;
+	unsigned count = atomic_load(&c->count);
+
+	for (unsigned i = 1; i < count; i++)
 		conn_wait_settled(c->conns[i], deadline);
 }
 

@@ -92,6 +92,13 @@ struct client_limits {
 int client_open(const struct client_options *options, struct client **ret,
 		char *error, size_t error_size);
 
+/*
+ * Waits until all connections have tried to open once, some seconds at most.
+ * Before that the client works with those that there are, and its limits are
+ * theirs.
+ */
+void client_settle(struct client *c);
+
 /* No call may be in flight. Destroys sessions and client id as far as the
  * server answers within a second. */
 struct client *client_free(struct client *c);

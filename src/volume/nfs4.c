@@ -472,6 +472,8 @@ int v4_open(const struct location *location, struct volume **ret, char *error,
 		return result;
 	}
 	learn_limits(v);
+	/* Meanwhile they were opened. */
+	client_settle(v->client);
 	fill_info(v, location->batch);
 	*ret = &v->volume;
 	return 0;

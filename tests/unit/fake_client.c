@@ -820,6 +820,11 @@ void client_cancel(struct client *c)
 	(void)c;
 }
 
+void client_settle(struct client *c)
+{
+	(void)c;
+}
+
 struct client_limits client_get_limits(const struct client *c)
 {
 	(void)c;

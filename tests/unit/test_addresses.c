@@ -100,6 +100,7 @@ static struct client *open_client(const char *hosts, uint16_t port)
 
 	if (client_open(&o, &c, error, sizeof(error)) < 0)
 		fail_msg("%s", error);
+	client_settle(c);
 	return c;
 }
 

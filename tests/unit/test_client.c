@@ -43,6 +43,7 @@ static struct client *open_client_for(struct fake *f, unsigned deadline_s,
 	if (r < 0)
 		print_error("%s\n", error);
 	assert_int_equal(r, 0);
+	client_settle(c);
 	return c;
 }
 
@@ -206,10 +207,12 @@ static void test_few_slots(void **state)
 	fake_start(&f);
 	o.port = f.port;
 	assert_int_equal(client_open(&o, &c, error, sizeof(error)), 0);
+	client_settle(c);
 	assert_int_equal(client_get_limits(c).slots, 2 * 3);
 	client_free(c);
 	o.slots = 1000;
 	assert_int_equal(client_open(&o, &c, error, sizeof(error)), 0);
+	client_settle(c);
 	assert_int_equal(client_get_limits(c).slots, 2 * 8);
 	close_both(c, &f);
 }
