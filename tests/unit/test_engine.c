@@ -1597,7 +1597,9 @@ static void test_verify_none(void **state)
 	assert_nothing_moved(&run);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
+#define TEST(name)                                                \
+	cmocka_unit_test_setup_teardown(test_##name, world_setup, \
+					world_teardown)
 
 int main(int argc, char **argv)
 {

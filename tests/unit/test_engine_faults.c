@@ -211,7 +211,9 @@ static int say_how_many(void **state)
 	return 0;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
+#define TEST(name)                                                \
+	cmocka_unit_test_setup_teardown(test_##name, world_setup, \
+					world_teardown)
 
 int main(void)
 {

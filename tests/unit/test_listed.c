@@ -252,7 +252,8 @@ static void test_other_types(void **state)
 	world_run_well(w);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {

@@ -379,7 +379,9 @@ static void test_comparison_with_each_call(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
+#define TEST(name)                                                \
+	cmocka_unit_test_setup_teardown(test_##name, world_setup, \
+					world_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(removes),
 	    TEST(each_call_fails_once),

@@ -470,7 +470,9 @@ static void test_retry_link(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
+#define TEST(name)                                                \
+	cmocka_unit_test_setup_teardown(test_##name, world_setup, \
+					world_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(file),
 	    TEST(file_again),
