@@ -68,7 +68,7 @@ struct fake3 {
 	bool bare;            /* no handles and attributes that need not be */
 	bool no_plus;         /* no READDIRPLUS */
 	bool no_exclusive;    /* no exclusive CREATE */
-	bool silent;          /* connections are taken, nothing is answered */
+	atomic_bool silent;   /* connections are taken, nothing is answered */
 	uint32_t short_io;    /* bytes of a READ or WRITE at the most */
 	uint32_t handle_len;  /* of the handles LOOKUP gives; 0: right ones */
 	uint32_t mode;        /* of all objects; 0: 0600 */
