@@ -57,7 +57,7 @@ manifest_is_true() {
 # kill_copies KILLS ENTRIES [OPTION-OF-MKTREE]: a copy between the pair, killed
 # so often.
 kill_copies() {
-	local kills=$1 i now total target
+	local kills=$1 i now total left target
 
 	"$MKTREE" --seed "$KILL_SEED" --entries "$2" "${@:3}" "$source_dir"
 	head -c 200M /dev/urandom >"$source_dir/large-1"
@@ -71,8 +71,9 @@ kill_copies() {
 			wait_for 120 half_copied_or_over $((RANDOM % 80))
 		else
 			# Twice the fair share of what is left, at most.
-			target=$((2 * (total - now) / (kills - i)))
-			target=$((now + RANDOM % (target + 2)))
+			# With temporary names it can be more than all.
+			left=$((total > now ? total - now : 0))
+			target=$((now + RANDOM % (2 * left / (kills - i) + 2)))
 			wait_for 120 reached_or_over "$target"
 		fi
 		kill_sync
