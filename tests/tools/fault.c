@@ -439,8 +439,11 @@ static enum fault_verdict change_call3(struct fault *f, uint64_t connection,
 	const unsigned char *bytes = payload_of(*record, &size);
 	struct waiting w = {.procedure = procedure};
 
-	/* READ has handle, offset, count; WRITE has these, how stable, data. */
-	at = arguments + 4 + padded(get_word(bytes + arguments)) + 8;
+	/* READ has handle, offset, count; WRITE has these, how stable, data.
+	 * Others are shorter, and some have nothing. */
+	at = arguments;
+	if (arguments + 4 <= size)
+		at += 4 + padded(get_word(bytes + arguments)) + 8;
 	switch (f->kind) {
 	case ERROR3:
 		if (procedure != f->op || !hits(f))
@@ -459,9 +462,10 @@ static enum fault_verdict change_call3(struct fault *f, uint64_t connection,
 		}
 		return FAULT_PASS;
 	case READ_LONG:
+		if (procedure != NFS3_READ || at + 4 > size || !hits(f))
+			return FAULT_PASS;
 		w.count = get_word(bytes + at);
-		if (procedure == NFS3_READ && hits(f))
-			await(f, connection, bytes, w);
+		await(f, connection, bytes, w);
 		return FAULT_PASS;
 	case VERIFIER:
 		if ((procedure == NFS3_WRITE || procedure == NFS3_COMMIT) &&
